@@ -1,0 +1,77 @@
+package domain
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// IdempotencyTTL is how long a key's first answer is kept and replayed.
+const IdempotencyTTL = 24 * time.Hour
+
+// IdempotencyKey is the caller's name for one request: 8 to 255 characters.
+type IdempotencyKey string
+
+// NewIdempotencyKey checks and makes a key.
+func NewIdempotencyKey(s string) (IdempotencyKey, error) {
+	if n := utf8.RuneCountInString(s); n < 8 || n > 255 || !utf8.ValidString(s) {
+		return "", Invalid("idempotency_key", "must have 8 to 255 characters, has %d; a UUID serves well", n)
+	}
+	if i := bytes.IndexByte([]byte(s), 0); i >= 0 {
+		return "", Invalid("idempotency_key", "must not contain a NUL character")
+	}
+	return IdempotencyKey(s), nil
+}
+
+// Fingerprint is the SHA-256, in hex, of what a request asks for. The same key
+// with another fingerprint is an error, not a replay.
+type Fingerprint string
+
+// NewFingerprint digests the procedure, the course, the state and the jobs'
+// queues, data and options: never a generated id, a time or a trace. JSON
+// is compared by value, so spacing and the order of keys don't matter.
+func NewFingerprint(procedure string, course uuid.UUID, state State, jobs []Job) (Fingerprint, error) {
+	type part struct {
+		Queue   Queue      `json:"queue"`
+		Data    any        `json:"data"`
+		Options JobOptions `json:"options"`
+	}
+	parts := make([]part, len(jobs))
+	for i, j := range jobs {
+		data, err := canonical(j.Data)
+		if err != nil {
+			return "", Invalid("job_data", "must be a JSON object: %v", err)
+		}
+		parts[i] = part{j.Queue, data, j.Options}
+	}
+	return FingerprintOf(procedure, course, state, parts)
+}
+
+// FingerprintOf digests a procedure's name and the parts of its request, each
+// by its JSON.
+func FingerprintOf(procedure string, parts ...any) (Fingerprint, error) {
+	b, err := json.Marshal(append([]any{procedure}, parts...))
+	if err != nil {
+		return "", fmt.Errorf("digest request: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return Fingerprint(hex.EncodeToString(sum[:])), nil
+}
+
+// canonical decodes data so that encoding it again sorts its keys; numbers
+// keep their digits.
+func canonical(data json.RawMessage) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, fmt.Errorf("decode job data: %w", err)
+	}
+	return v, nil
+}

@@ -1,0 +1,48 @@
+package domain
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// OutboxEntry is one row of job_outbox: a job that must reach a broker. It is
+// pending while ProcessedAt is nil, and dead once DeadAt is set.
+type OutboxEntry struct {
+	ID            uuid.UUID       `json:"outbox_id"`
+	Seq           int64           `json:"seq"`
+	CourseID      uuid.UUID       `json:"entity_id"`
+	Run           int             `json:"run"`
+	Queue         Queue           `json:"queue_name"`
+	Data          json.RawMessage `json:"job_data"`
+	Options       JobOptions      `json:"job_options"`
+	CreatedAt     time.Time       `json:"created_at"`
+	ProcessedAt   *time.Time      `json:"processed_at,omitempty"`
+	Attempts      int             `json:"attempts"` // failed publishes so far
+	LastError     string          `json:"last_error,omitempty"`
+	NextAttemptAt *time.Time      `json:"next_attempt_at,omitempty"`
+	DeadAt        *time.Time      `json:"dead_at,omitempty"`
+}
+
+// Settlement says what became of a batch of claimed entries.
+type Settlement struct {
+	Published []OutboxEntry
+	Retry     []FailedEntry // parked until their next attempt
+	Dead      []FailedEntry // never tried again unless an operator redrives them
+}
+
+// FailedEntry is an entry that was not published, and why.
+type FailedEntry struct {
+	Entry  OutboxEntry
+	Reason string
+	Delay  time.Duration // until the next attempt; unused when dead
+}
+
+// OutboxStats describes the outbox table as a whole.
+type OutboxStats struct {
+	Depth         int64      // entries pending and not dead
+	Dead          int64      // entries an operator must look at
+	OldestPending *time.Time // created_at of the oldest pending entry; nil if none
+	LastProcessed *time.Time // nil if none was ever processed
+}

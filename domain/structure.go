@@ -1,0 +1,233 @@
+package domain
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// Difficulty is how much a course asks of its learners.
+type Difficulty string
+
+// The difficulties.
+const (
+	DifficultyBeginner     Difficulty = "beginner"
+	DifficultyIntermediate Difficulty = "intermediate"
+	DifficultyAdvanced     Difficulty = "advanced"
+)
+
+// Analysis is stage 4's plan of a course.
+type Analysis struct {
+	Topics         []string         `json:"topics"` // most important first
+	TargetAudience string           `json:"target_audience"`
+	Difficulty     Difficulty       `json:"difficulty_level"`
+	TotalLessons   int              `json:"total_lessons"`
+	Sections       []PlannedSection `json:"sections"`
+}
+
+// PlannedSection is a section before its text is written.
+type PlannedSection struct {
+	Title   string          `json:"title"`
+	Lessons []PlannedLesson `json:"lessons"`
+}
+
+// PlannedLesson is a lesson before its text is written.
+type PlannedLesson struct {
+	Title     string   `json:"title"`
+	KeyTopics []string `json:"key_topics,omitempty"`
+	Sources   []Source `json:"sources,omitempty"`
+}
+
+// Source is the place in a document that a lesson rests on.
+type Source struct {
+	Document string `json:"document"`          // the file's name
+	Heading  string `json:"heading,omitempty"` // the heading it stands under
+	Page     int    `json:"page,omitempty"`
+}
+
+// Structure is a finished course. Its JSON is what users and clients see.
+type Structure struct {
+	Title              string     `json:"course_title"`       // 10..1000 characters
+	Description        string     `json:"course_description"` // 20..3000
+	Overview           string     `json:"course_overview"`    // 30..10000
+	TargetAudience     string     `json:"target_audience"`
+	DurationHours      float64    `json:"estimated_duration_hours"`
+	Difficulty         Difficulty `json:"difficulty_level"`
+	Prerequisites      []string   `json:"prerequisites"`     // 0..10
+	LearningOutcomes   []string   `json:"learning_outcomes"` // 3..15
+	AssessmentStrategy string     `json:"assessment_strategy"`
+	Tags               []string   `json:"course_tags"` // 5..20
+	Sections           []Section  `json:"sections"`    // at least 1
+	Language           string     `json:"language"`
+	Style              Style      `json:"style"`
+}
+
+// Section is a part of a course.
+type Section struct {
+	Number             int      `json:"section_number"` // from 1
+	Title              string   `json:"section_title"`
+	Description        string   `json:"section_description"`
+	LearningObjectives []string `json:"learning_objectives"` // 1..5
+	DurationMinutes    int      `json:"estimated_duration_minutes"`
+	Lessons            []Lesson `json:"lessons"`
+}
+
+// Lesson is a part of a section.
+type Lesson struct {
+	Number          int        `json:"lesson_number"` // from 1 through the whole course
+	Title           string     `json:"lesson_title"`
+	Objectives      []string   `json:"lesson_objectives"` // 1..5
+	KeyTopics       []string   `json:"key_topics"`        // 1..10
+	Content         string     `json:"content_summary"`   // a paragraph or more that teaches
+	DurationMinutes int        `json:"estimated_duration_minutes"`
+	Exercises       []Exercise `json:"practical_exercises"` // at least 1
+	Sources         []Source   `json:"sources,omitempty"`
+}
+
+// Exercise is something for the learner to do.
+type Exercise struct {
+	Type        string `json:"exercise_type"`
+	Title       string `json:"exercise_title"`
+	Description string `json:"exercise_description"`
+}
+
+// Validate checks every rule of a finished course and returns the first that
+// is broken, naming the field.
+func (s Structure) Validate() error {
+	checks := []error{
+		runes("course_title", s.Title, 10, 1000),
+		runes("course_description", s.Description, 20, 3000),
+		runes("course_overview", s.Overview, 30, 10000),
+		runes("target_audience", s.TargetAudience, 1, 1000),
+		runes("assessment_strategy", s.AssessmentStrategy, 1, 3000),
+		count("prerequisites", s.Prerequisites, 0, 10),
+		count("learning_outcomes", s.LearningOutcomes, 3, 15),
+		count("course_tags", s.Tags, 5, 20),
+		s.Difficulty.validate(),
+	}
+	for _, err := range checks {
+		if err != nil {
+			return err
+		}
+	}
+	if s.DurationHours <= 0 {
+		return Invalid("estimated_duration_hours", "must be positive")
+	}
+	return s.validateSections()
+}
+
+// LessonCount returns the number of lessons in all sections.
+func (s Structure) LessonCount() int {
+	n := 0
+	for _, sec := range s.Sections {
+		n += len(sec.Lessons)
+	}
+	return n
+}
+
+func (s Structure) validateSections() error {
+	if len(s.Sections) == 0 {
+		return Invalid("sections", "must have at least 1")
+	}
+	if n := s.LessonCount(); n < MinLessons {
+		return Invalid("sections", "must have at least %d lessons in all, have %d", MinLessons, n)
+	}
+	for i, sec := range s.Sections {
+		if err := sec.validate(fmt.Sprintf("sections[%d]", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Section) validate(at string) error {
+	if err := runes(at+".section_title", s.Title, 1, 500); err != nil {
+		return err
+	}
+	if err := runes(at+".section_description", s.Description, 1, 3000); err != nil {
+		return err
+	}
+	if err := count(at+".learning_objectives", s.LearningObjectives, 1, 5); err != nil {
+		return err
+	}
+	if len(s.Lessons) == 0 {
+		return Invalid(at+".lessons", "must have at least 1")
+	}
+	for i, l := range s.Lessons {
+		if err := l.validate(fmt.Sprintf("%s.lessons[%d]", at, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Lesson) validate(at string) error {
+	if err := runes(at+".lesson_title", l.Title, 1, 500); err != nil {
+		return err
+	}
+	if err := runes(at+".content_summary", l.Content, 1, 10000); err != nil {
+		return err
+	}
+	if err := count(at+".lesson_objectives", l.Objectives, 1, 5); err != nil {
+		return err
+	}
+	if err := count(at+".key_topics", l.KeyTopics, 1, 10); err != nil {
+		return err
+	}
+	if len(l.Exercises) == 0 {
+		return Invalid(at+".practical_exercises", "must have at least 1")
+	}
+	for i, e := range l.Exercises {
+		if err := runes(fmt.Sprintf("%s.practical_exercises[%d].exercise_description", at, i), e.Description, 1, 3000); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d Difficulty) validate() error {
+	switch d {
+	case DifficultyBeginner, DifficultyIntermediate, DifficultyAdvanced:
+		return nil
+	}
+	return Invalid("difficulty_level", "%q is not one of beginner, intermediate, advanced", d)
+}
+
+func runes(field, s string, low, high int) error {
+	if n := utf8.RuneCountInString(s); n < low || n > high {
+		return Invalid(field, "must have %d to %d characters, has %d", low, high, n)
+	}
+	return realText(field, s)
+}
+
+func count(field string, list []string, low, high int) error {
+	if len(list) < low || len(list) > high {
+		return Invalid(field, "must have %d to %d items, has %d", low, high, len(list))
+	}
+	for i, s := range list {
+		if err := realText(fmt.Sprintf("%s[%d]", field, i), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeholder matches what authors and models leave in a text they mean to
+// finish later. It is narrow, for sources may speak of to-do lists.
+var placeholder = regexp.MustCompile(`(?i:lorem ipsum)|\bTODO:|\bTBD\b|(?i:\[(insert|placeholder)\b[^\]]*\])`)
+
+// HasPlaceholder reports whether s contains text that a finished course must
+// not have.
+func HasPlaceholder(s string) bool { return placeholder.MatchString(s) }
+
+// realText refuses text that is blank, broken or a placeholder.
+func realText(field, s string) error {
+	if strings.TrimSpace(s) == "" || !utf8.ValidString(s) {
+		return Invalid(field, "must be text, not blank")
+	}
+	if m := placeholder.FindString(s); m != "" {
+		return Invalid(field, "contains placeholder text: %q", m)
+	}
+	return nil
+}

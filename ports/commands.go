@@ -1,0 +1,41 @@
+package ports
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"lectern/domain"
+)
+
+// Commands changes the state of courses. Every method is one transaction that
+// commits state, events, entries and key together, or leaves nothing behind.
+type Commands interface {
+	// InitializeFSM runs the command. A repeated key with the same fingerprint
+	// returns the stored first answer with FromCache set; with another one it
+	// is IDEMPOTENCY_KEY_REUSED. COURSE_NOT_FOUND, ILLEGAL_TRANSITION,
+	// INVALID_FIELD and DUPLICATE_OUTBOX_ID are refused with nothing changed.
+	InitializeFSM(ctx context.Context, c domain.InitializeFSMCommand) (domain.InitializeFSMResult, error)
+
+	// ChangeState moves a course to cancelled or to pending (a restart, which
+	// begins the next run), under the same rules for the key.
+	ChangeState(ctx context.Context, c domain.ChangeStateCommand) (domain.FSMState, error)
+}
+
+// Steps is the worker's view of courses: it belongs to no tenant, the course's
+// own row names it.
+type Steps interface {
+	// Begin checks a delivery against the inbox, the run and the course's
+	// state, in that order, and moves the course to working if it is not
+	// there yet. The course is set when the verdict is VerdictWork. Any other
+	// verdict but duplicate leaves an inbox row that says so.
+	Begin(ctx context.Context, job domain.Delivery, working domain.State) (domain.Verdict, domain.Course, error)
+
+	// Advance commits a finished job: inbox row, effects, events, states, next
+	// entries. When the inbox has the job already, the run is over or the
+	// course is gone, nothing is changed and the verdict says why.
+	Advance(ctx context.Context, s domain.Step) (domain.Verdict, error)
+
+	// SourceDocuments returns a course's documents with their text and summary.
+	SourceDocuments(ctx context.Context, courseID uuid.UUID) ([]domain.Document, error)
+}
