@@ -1,0 +1,71 @@
+# `make help` lists the targets. Go, make and bash are all that is needed: the
+# tools are Go programs, pinned in tools.mod and built on their first use.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+export NO_COLOR := 1
+
+TOOL := go tool -modfile=tools.mod
+GEN := adapters/connectapi/gen
+# What `git describe` says; "devel" outside of a git tree.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+TESTFLAGS ?=
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## Build bin/lectern
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/lectern ./cmd/lectern
+
+.PHONY: demo
+demo: build ## Make a course from the sample documents; nothing needs to run beforehand
+	bin/lectern generate --title "Курс по продажам в сфере образования" \
+		--style academic --language ru --lessons 25 docs/samples/*.docx docs/samples/*.pdf
+
+.PHONY: run
+run: build ## Serve on 127.0.0.1:8080
+	bin/lectern serve
+
+.PHONY: test
+test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
+	go run ./e2e/stack/cmd/with-stack -- go test -race -timeout 15m $(TESTFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file" | while read -r target; do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: lint
+lint: check-generate ## Check style, layout, schemas, go.mod and the generated code
+	go vet ./...
+	go mod tidy -diff
+	$(TOOL) buf lint
+	$(TOOL) golangci-lint run --color=never
+
+.PHONY: fmt
+fmt: ## Format Go code and schemas in place
+	$(TOOL) golangci-lint fmt
+	$(TOOL) buf format --write adapters/connectapi/proto
+
+.PHONY: generate
+generate: ## Generate Go code from the schemas
+	$(TOOL) buf generate
+
+.PHONY: check-generate
+check-generate: ## Fail when the generated code is not what the schemas give
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(TOOL) buf generate --output "$$fresh"; \
+	diff -r "$$fresh/$(GEN)" $(GEN) || { echo 'generated code is stale: run `make generate` and commit it' >&2; exit 1; }
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
