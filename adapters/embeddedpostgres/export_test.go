@@ -1,0 +1,41 @@
+package embeddedpostgres
+
+import (
+	"context"
+	"path/filepath"
+)
+
+// WithPorts has the server try these ports before free ones.
+func (o Options) WithPorts(ports ...int) Options {
+	o.freePort = func() (int, error) {
+		if len(ports) == 0 {
+			return freePort()
+		}
+		port := ports[0]
+		ports = ports[1:]
+		return port, nil
+	}
+	return o
+}
+
+// EnsureBinaries fetches from a repository of the test's.
+func EnsureBinaries(ctx context.Context, o Options, repository string) (home string, err error) {
+	o.repository = repository
+	o.Progress = oneAtATime(o.Progress)
+	bin, err := ensureBinaries(ctx, o, nil)
+	return filepath.Dir(bin), err
+}
+
+// LibraryRepository is where binaries come from outside of tests.
+func LibraryRepository() (string, error) {
+	address, err := repositoryURL("")
+	if err != nil {
+		return "", err
+	}
+	return address.String(), nil
+}
+
+// CanReach asks whether a user of this id could enter a folder.
+func CanReach(dir string, uid, gid uint32) error {
+	return (&account{name: "somebody", uid: uid, gid: gid}).canReach(dir)
+}

@@ -1,0 +1,154 @@
+package embeddedpostgres_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern/adapters/embeddedpostgres"
+)
+
+func TestDataSurvivesARestart(t *testing.T) {
+	dir := folder(t)
+	first := start(t, options(dir))
+	exec1(t, dsn(t, first, owner), "CREATE TABLE kept AS SELECT 42 AS answer")
+	stop(t, first)
+
+	second := start(t, options(dir))
+	if got := query[int](t, dsn(t, second, owner), "SELECT answer FROM kept"); got != 42 {
+		t.Errorf("answer = %d, want 42", got)
+	}
+}
+
+func TestServerIsSafeByDefault(t *testing.T) {
+	o := options(folder(t))
+	o.Settings = map[string]string{"listen_addresses": "*"}
+	super := start(t, o).SuperuserDSN()
+	for setting, want := range map[string]string{
+		"fsync":                   "on",
+		"listen_addresses":        "127.0.0.1",
+		"unix_socket_directories": "",
+		"password_encryption":     "scram-sha-256",
+		"data_checksums":          "on",
+		"server_encoding":         "UTF8",
+	} {
+		if got := query[string](t, super, "SELECT current_setting($1)", setting); got != want {
+			t.Errorf("%s = %q, want %q", setting, got, want)
+		}
+	}
+	if n := query[int](t, super, "SELECT count(*)::int FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'"); n != 0 {
+		t.Errorf("%d rules let users in without a password", n)
+	}
+}
+
+func TestRolesHaveTheirPowersAndNoMore(t *testing.T) {
+	s := start(t, options(folder(t)))
+	const powers = `SELECT concat_ws(' ', CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolcreaterole THEN 'createrole' END,
+		CASE WHEN rolsuper THEN 'super' END, CASE WHEN rolbypassrls THEN 'bypassrls' END,
+		CASE WHEN rolcreatedb THEN 'createdb' END, CASE WHEN rolreplication THEN 'replication' END)
+		FROM pg_roles WHERE rolname = current_user`
+	for role, want := range map[string]string{owner: "login createrole", app: "login", broker: "login"} {
+		if got := query[string](t, dsn(t, s, role), powers); got != want {
+			t.Errorf("%s may %q, want %q", role, got, want)
+		}
+	}
+	exec1(t, dsn(t, s, owner), "CREATE SCHEMA lectern; ALTER ROLE lectern_app SET search_path = lectern")
+	exec1(t, dsn(t, s, broker), "CREATE TABLE broker.messages ()")
+	const whose = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()"
+	if got := query[string](t, dsn(t, s, app), whose); got != owner {
+		t.Errorf("the database is %s's, want %s's", got, owner)
+	}
+	if _, err := s.DSN("nobody"); err == nil || !strings.Contains(err.Error(), app) {
+		t.Errorf("DSN of an unknown role: %v, want an error that lists the roles", err)
+	}
+}
+
+func TestRolesAreMendedAtTheNextStart(t *testing.T) {
+	dir := folder(t)
+	first := start(t, options(dir))
+	exec1(t, first.SuperuserDSN(), "ALTER ROLE lectern_app SUPERUSER PASSWORD 'other'")
+	stop(t, first)
+
+	second := start(t, options(dir))
+	if query[bool](t, dsn(t, second, app), "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") {
+		t.Error("the application's role is still a superuser")
+	}
+}
+
+func TestWrongPasswordIsRefused(t *testing.T) {
+	dir := folder(t)
+	s := start(t, options(dir))
+	config, err := pgx.ParseConfig(dsn(t, s, app))
+	must(t, err)
+	info, err := os.Stat(filepath.Join(dir, "password"))
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the password file has mode %s, want 0600", info.Mode())
+	}
+	config.Password = "guess"
+	if conn, err := pgx.ConnectConfig(t.Context(), config); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("a wrong password was let in")
+	}
+}
+
+func TestTakenPortIsReplaced(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { must(t, listener.Close()) }()
+	taken := listener.Addr().(*net.TCPAddr).Port
+
+	s := start(t, options(folder(t)).WithPorts(taken))
+	if s.Port() == taken {
+		t.Errorf("the server claims port %d, which is taken", taken)
+	}
+	if got := query[string](t, s.SuperuserDSN(), "SELECT current_setting('port')"); got != strconv.Itoa(s.Port()) {
+		t.Errorf("the server listens on %s, and says %d", got, s.Port())
+	}
+}
+
+func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
+	dir := folder(t)
+	s := start(t, options(dir))
+	must(t, syscall.Kill(serverPID(t, dir), syscall.SIGINT))
+	<-s.Done()
+	stop(t, s)
+}
+
+func TestStopEndsConnectionsOfOthers(t *testing.T) {
+	s := start(t, options(folder(t)))
+	conn := connect(t, dsn(t, s, app))
+	stop(t, s)
+	if err := conn.Ping(t.Context()); err == nil {
+		t.Error("the connection outlived the server")
+	}
+}
+
+func TestBadOptionsAreRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*embeddedpostgres.Options){
+		"no folder":               func(o *embeddedpostgres.Options) { o.Dir = "" },
+		"no owner":                func(o *embeddedpostgres.Options) { o.Owner = "" },
+		"no database":             func(o *embeddedpostgres.Options) { o.Database = "" },
+		"the superuser as owner":  func(o *embeddedpostgres.Options) { o.Owner = embeddedpostgres.Superuser },
+		"the owner twice":         func(o *embeddedpostgres.Options) { o.Roles = append(o.Roles, o.Owner) },
+		"a schema nobody can own": func(o *embeddedpostgres.Options) { o.Schemas = map[string]string{"s": "stranger"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t)
+			o := options(dir)
+			spoil(&o)
+			if _, err := embeddedpostgres.Start(t.Context(), o); err == nil {
+				t.Error("the server started")
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Error("the data folder was made")
+			}
+		})
+	}
+}
