@@ -1,0 +1,61 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern/domain"
+	"lectern/ports"
+)
+
+var _ ports.Commands = (*Commands)(nil)
+
+// Commands implements ports.Commands as the role lectern_app.
+type Commands struct{ pool *pgxpool.Pool }
+
+// NewCommands makes the command handler on a pool of lectern_app.
+func NewCommands(pool *pgxpool.Pool) *Commands { return &Commands{pool} }
+
+// jobRow is a job as the schema's functions take it.
+type jobRow struct {
+	ID      uuid.UUID         `json:"outbox_id"`
+	Queue   domain.Queue      `json:"queue"`
+	Data    json.RawMessage   `json:"data"`
+	Options domain.JobOptions `json:"options"`
+}
+
+func jobRows(jobs []domain.Job) []jobRow {
+	rows := make([]jobRow, len(jobs))
+	for i, j := range jobs {
+		rows[i] = jobRow{j.ID, j.Queue, j.Data, j.Options}
+	}
+	return rows
+}
+
+// InitializeFSM implements ports.Commands.
+func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMCommand) (domain.InitializeFSMResult, error) {
+	var result domain.InitializeFSMResult
+	err := s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
+		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint)).Scan(&result)
+	if err != nil {
+		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
+	}
+	return result, nil
+}
+
+// ChangeState implements ports.Commands.
+func (s *Commands) ChangeState(ctx context.Context, c domain.ChangeStateCommand) (domain.FSMState, error) {
+	var state domain.FSMState
+	err := s.pool.QueryRow(ctx, `select change_course_state($1, $2, $3, $4, $5, $6, nullif($7, ''), $8)`,
+		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
+		c.Reason, string(c.Fingerprint)).Scan(&state)
+	if err != nil {
+		return domain.FSMState{}, fmt.Errorf("change state: %w", asDomain(err))
+	}
+	return state, nil
+}

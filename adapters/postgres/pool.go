@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern/domain"
+)
+
+// connectTimeout bounds one attempt to reach the server.
+const connectTimeout = 5 * time.Second
+
+// Open connects to dsn with up to maxConns connections and checks that the
+// role is fit to serve. The caller closes the pool.
+func Open(ctx context.Context, dsn string, maxConns int32) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("parse postgres dsn: %w", err)
+	}
+	cfg.MaxConns = maxConns
+	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	cfg.ConnConfig.RuntimeParams["application_name"] = "lectern"
+	cfg.ConnConfig.RuntimeParams["search_path"] = "lectern"
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open postgres pool: %w", err)
+	}
+	if err := checkRole(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// checkRole refuses a role that row security and grants would not hold.
+func checkRole(ctx context.Context, pool *pgxpool.Pool) error {
+	var role string
+	var super, bypass, owner bool
+	err := pool.QueryRow(ctx, `
+		select r.rolname, r.rolsuper, r.rolbypassrls,
+		       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		               where n.nspname = 'lectern' and pg_has_role(r.oid, c.relowner, 'member'))
+		from pg_roles r where r.rolname = current_user`).Scan(&role, &super, &bypass, &owner)
+	if err != nil {
+		return fmt.Errorf("check database role: %w", asDomain(err))
+	}
+	switch {
+	case super:
+		return fmt.Errorf("refuse database role %q: it is a superuser, which row security does not hold; use lectern_app, lectern_worker or lectern_relay", role)
+	case bypass:
+		return fmt.Errorf("refuse database role %q: it has BYPASSRLS; use lectern_app, lectern_worker or lectern_relay", role)
+	case owner:
+		return fmt.Errorf("refuse database role %q: it owns the tables; the owner's DSN is for `lectern migrate` alone", role)
+	}
+	return nil
+}
+
+// CheckVersion returns an error unless the database's schema is at version
+// want, saying what to do.
+func CheckVersion(ctx context.Context, pool *pgxpool.Pool, want int64) error {
+	var have int64
+	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version where is_applied`).Scan(&have)
+	switch {
+	case isCode(err, "42P01", "3F000", "42501"):
+		return fmt.Errorf("check schema version: the database has no schema of ours: run `lectern migrate up`: %w", err)
+	case err != nil:
+		return fmt.Errorf("check schema version: %w", asDomain(err))
+	case have < want:
+		return fmt.Errorf("check schema version: the database is at %d, this program needs %d: run `lectern migrate up`", have, want)
+	case have > want:
+		return fmt.Errorf("check schema version: the database is at %d, this program knows %d: run a newer lectern", have, want)
+	}
+	return nil
+}
+
+// asTenant runs queries in one round trip and one transaction that is bound to
+// the caller's organization: a batch without transaction commands is one
+// implicit transaction.
+func asTenant(ctx context.Context, pool *pgxpool.Pool, caller domain.Identity, queue func(*pgx.Batch)) error {
+	b := &pgx.Batch{}
+	b.Queue(`select set_config('lectern.organization_id', $1, true)`, caller.OrganizationID.String())
+	queue(b)
+	if err := pool.SendBatch(ctx, b).Close(); err != nil {
+		return asDomain(err)
+	}
+	return nil
+}

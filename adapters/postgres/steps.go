@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern/domain"
+	"lectern/ports"
+)
+
+var _ ports.Steps = (*Steps)(nil)
+
+// Steps implements ports.Steps as the role lectern_worker, for one consumer
+// group: the inbox is kept by group.
+type Steps struct {
+	pool  *pgxpool.Pool
+	group string
+}
+
+// NewSteps makes the worker's store on a pool of lectern_worker.
+func NewSteps(pool *pgxpool.Pool, group string) *Steps { return &Steps{pool, group} }
+
+// Begin implements ports.Steps.
+func (s *Steps) Begin(ctx context.Context, job domain.Delivery, working domain.State) (domain.Verdict, domain.Course, error) {
+	var verdict domain.Verdict
+	err := s.pool.QueryRow(ctx, `select begin_job($1, $2, $3, $4, $5)`,
+		job.OutboxID, s.group, job.CourseID, job.Run, string(working)).Scan(&verdict)
+	if err != nil {
+		return "", domain.Course{}, fmt.Errorf("begin job: %w", asDomain(err))
+	}
+	if verdict != domain.VerdictWork {
+		return verdict, domain.Course{}, nil
+	}
+	rows, err := s.pool.Query(ctx, selectCourse+`where id = $1`, job.CourseID)
+	if err != nil {
+		return "", domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+	}
+	course, err := pgx.CollectExactlyOneRow(rows, scanCourse)
+	if err != nil {
+		return "", domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+	}
+	return verdict, course, nil
+}
+
+// stepRow is a step as advance_course takes it.
+type stepRow struct {
+	Queue      domain.Queue            `json:"queue"`
+	Attempt    int                     `json:"attempt"`
+	DocumentID *uuid.UUID              `json:"document_id,omitempty"`
+	Documents  []domain.DocumentResult `json:"documents,omitempty"`
+	Analysis   *domain.Analysis        `json:"analysis,omitempty"`
+	Structure  *domain.Structure       `json:"structure,omitempty"`
+	Metadata   map[string]any          `json:"metadata,omitempty"`
+	Retry      *retryRow               `json:"retry,omitempty"`
+	Fail       string                  `json:"fail,omitempty"`
+	OnLast     onwardRow               `json:"on_last"`
+}
+
+type retryRow struct {
+	Job    jobRow `json:"job"`
+	Reason string `json:"reason"`
+}
+
+type onwardRow struct {
+	States []domain.State `json:"states"`
+	Jobs   []jobRow       `json:"jobs"`
+}
+
+// Advance implements ports.Steps.
+func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, error) {
+	row := stepRow{
+		Queue: step.Job.Queue, Attempt: step.Job.Attempt, DocumentID: step.Job.Data.DocumentID,
+		Documents: step.Documents, Analysis: step.Analysis, Structure: step.Structure, Metadata: step.Metadata,
+		Fail:   step.Fail,
+		OnLast: onwardRow{append([]domain.State{}, step.OnLast.States...), jobRows(step.OnLast.Jobs)},
+	}
+	if r := step.Retry; r != nil {
+		job := r.Job
+		job.Options.NotBefore = &r.NotBefore
+		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], r.Reason}
+	}
+	var verdict domain.Verdict
+	err := s.pool.QueryRow(ctx, `select advance_course($1, $2, $3, $4, $5)`,
+		step.Job.OutboxID, s.group, step.Job.CourseID, step.Job.Run, row).Scan(&verdict)
+	if err != nil {
+		return "", fmt.Errorf("advance course: %w", asDomain(err))
+	}
+	return verdict, nil
+}
+
+// SourceDocuments implements ports.Steps.
+func (s *Steps) SourceDocuments(ctx context.Context, courseID uuid.UUID) ([]domain.Document, error) {
+	rows, err := s.pool.Query(ctx, selectDocument+`, content, summary from documents where entity_id = $1 order by position`, courseID)
+	if err != nil {
+		return nil, fmt.Errorf("read source documents: %w", asDomain(err))
+	}
+	docs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.Document, error) {
+		var d domain.Document
+		return d, row.Scan(append(documentFields(&d), &d.Text, &d.Summary)...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read source documents: %w", asDomain(err))
+	}
+	return docs, nil
+}
