@@ -153,6 +153,7 @@ type repository struct {
 
 func newRepository(t *testing.T) *repository {
 	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir()) // the library leaves a log there
 	binaries, err := os.ReadFile(filepath.Join("testdata", "binaries.txz"))
 	must(t, err)
 	var archive bytes.Buffer

@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	// The one adapter that e2e imports: it is itself the way by which design.md
+	// section 12 gets a pinned Postgres onto a machine that has none.
+	"lectern/adapters/embeddedpostgres"
+)
+
+// PostgresVariable names the environment variable with a superuser's address
+// of the server that the tests use.
+const PostgresVariable = "LECTERN_TEST_POSTGRES"
+
+// The roles of Lectern, for its default prefix. They are of the whole server.
+const (
+	OwnerRole  = "lectern_owner"
+	AppRole    = "lectern_app"
+	WorkerRole = "lectern_worker"
+	RelayRole  = "lectern_relay"
+	BrokerRole = "lectern_broker"
+)
+
+// stopTimeout bounds an orderly stop; what takes longer is stopped at once.
+const stopTimeout = 30 * time.Second
+
+// postgres is the server of a run.
+type postgres struct {
+	address string // a superuser's
+	stop    func() error
+}
+
+// havePostgres takes the server that the environment names, or starts one.
+func havePostgres(ctx context.Context) (*postgres, error) {
+	if address := os.Getenv(PostgresVariable); address != "" {
+		return &postgres{address: address, stop: func() error { return nil }}, nil
+	}
+	ctx, cancel := signal.NotifyContext(ctx, passedOn()...)
+	defer cancel()
+	server, err := startPostgres(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("there is no Postgres for the tests: %w: or set %s to a superuser's postgres:// address "+
+			"of a server of version 15 or later that is used for tests alone", err, PostgresVariable)
+	}
+	return server, nil
+}
+
+func startPostgres(ctx context.Context) (*postgres, error) {
+	dir, err := tempDir()
+	if err != nil {
+		return nil, err
+	}
+	server, err := embeddedpostgres.Start(ctx, options(filepath.Join(dir, "postgres")))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &postgres{
+		address: server.SuperuserDSN(),
+		stop: func() error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			return errors.Join(server.Stop(ctx), os.RemoveAll(dir))
+		},
+	}, nil
+}
+
+// options suit tests: many connections, and data that nobody will miss after a power cut.
+func options(dir string) embeddedpostgres.Options {
+	return embeddedpostgres.Options{
+		Dir:      dir,
+		Owner:    OwnerRole,
+		Roles:    otherRoles(),
+		Database: "lectern",
+		Settings: map[string]string{
+			"fsync":            "off",
+			"full_page_writes": "off",
+			"max_connections":  "300",
+		},
+	}
+}
+
+func otherRoles() []string { return []string{AppRole, WorkerRole, RelayRole, BrokerRole} }
+
+// ensureRoles makes Lectern's roles on the server, as whoever set one up would
+// have to. They have the superuser's password.
+func ensureRoles(ctx context.Context) error {
+	address := os.Getenv(PostgresVariable)
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", PostgresVariable, err)
+	}
+	err = embeddedpostgres.EnsureRoles(ctx, address, embeddedpostgres.Roles{
+		Owner: OwnerRole, Others: otherRoles(), Password: config.Password,
+	})
+	if err != nil {
+		return fmt.Errorf("make roles on the server of %s, whose address must be a superuser's: %w", PostgresVariable, err)
+	}
+	return nil
+}
+
+// tempDir makes a folder that the user can enter who runs the server when we are root.
+func tempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "lectern-stack-")
+	if err != nil {
+		return "", fmt.Errorf("make temporary folder: %w", err)
+	}
+	if err := os.Chmod(dir, fs.FileMode(0o755)); err != nil {
+		return "", fmt.Errorf("open temporary folder: %w", err)
+	}
+	return dir, nil
+}
