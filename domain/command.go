@@ -50,6 +50,9 @@ func (c InitializeFSMCommand) validate() error {
 	if _, err := ParseState(string(c.State)); err != nil {
 		return err
 	}
+	if !c.State.Initial() {
+		return Invalid("state", "%s is not where a stage begins; a command may ask for %v", c.State, initialStates())
+	}
 	_, err := NewIdempotencyKey(string(c.Key))
 	return err
 }

@@ -78,3 +78,11 @@ func (s State) CanBecome(next State) bool { return slices.Contains(s.Next(), nex
 func (s State) Terminal() bool {
 	return s == StateCompleted || s == StateFailed || s == StateCancelled
 }
+
+// Initial reports whether s begins a stage: the states that a command may ask
+// for.
+func (s State) Initial() bool { return slices.Contains(initialStates(), s) }
+
+func initialStates() []State {
+	return []State{StateStage2Init, StateStage3Init, StateStage4Init, StateStage5Init}
+}

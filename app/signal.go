@@ -1,0 +1,44 @@
+package app
+
+import "sync"
+
+// Signal wakes whoever waits for something to change. It carries no data and
+// keeps no count: take C, look, and wait on it only when there was nothing.
+type Signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// NewSignal makes a signal.
+func NewSignal() *Signal { return &Signal{ch: make(chan struct{})} }
+
+// C returns a channel that the next Notify closes.
+func (s *Signal) C() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ch
+}
+
+// Notify wakes everyone who holds a channel of C.
+func (s *Signal) Notify() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.ch)
+	s.ch = make(chan struct{})
+}
+
+// Signals are the changes that the parts of one process tell each other.
+// Other processes' changes are found by polling.
+type Signals struct {
+	Entries *Signal // the outbox has new entries: wakes the relay
+	Events  *Signal // a course has new events: wakes watchers
+}
+
+// NewSignals makes the signals of a process.
+func NewSignals() Signals { return Signals{NewSignal(), NewSignal()} }
+
+// committed tells that a transaction with events and perhaps entries is done.
+func (s Signals) committed() {
+	s.Entries.Notify()
+	s.Events.Notify()
+}

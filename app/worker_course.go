@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"lectern/domain"
+)
+
+// summarize is stage 3: a summary and the key phrases of each document.
+func (w *Workers) summarize(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
+	docs, err := w.readable(ctx, d.CourseID)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	_, results, err := w.summaries(ctx, docs)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	onward, err := w.onward(c, domain.QueueStructureAnalysis, domain.StateStage3Complete, domain.StateStage4Init)
+	return domain.Step{Documents: results, OnLast: onward}, err
+}
+
+// summaries returns the documents, each with its summary, and what of that is
+// new and to be stored.
+func (w *Workers) summaries(ctx context.Context, docs []domain.Document) ([]domain.Document, []domain.DocumentResult, error) {
+	var results []domain.DocumentResult
+	for i, doc := range docs {
+		if doc.Summary != nil {
+			continue
+		}
+		summary, err := w.Generator.Summarize(ctx, *doc.Text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("summarize %s: %w", doc.Name, err)
+		}
+		docs[i].Summary = &summary
+		results = append(results, domain.DocumentResult{ID: doc.ID, Status: doc.Status, Summary: &summary})
+	}
+	return docs, results, nil
+}
+
+// analyze is stage 4: the plan of the course. A course whose caller went past
+// stage 3 gets its summaries here.
+func (w *Workers) analyze(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
+	docs, err := w.readable(ctx, d.CourseID)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	docs, results, err := w.summaries(ctx, docs)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	analysis, err := w.Generator.Analyze(ctx, c, docs)
+	if err != nil {
+		return domain.Step{}, fmt.Errorf("analyze course: %w", err)
+	}
+	onward, err := w.onward(c, domain.QueueStructureGeneration, domain.StateStage4Complete, domain.StateStage5Init)
+	return domain.Step{Documents: results, Analysis: &analysis, OnLast: onward}, err
+}
+
+// generate is stage 5: the course itself. Without an analysis, as when the
+// caller asked for this stage alone, it plans first.
+func (w *Workers) generate(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
+	docs, err := w.readable(ctx, d.CourseID)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	docs, results, err := w.summaries(ctx, docs)
+	if err != nil {
+		return domain.Step{}, err
+	}
+	step := domain.Step{Documents: results, OnLast: domain.Onward{
+		States: []domain.State{domain.StateStage5Complete, domain.StateFinalizing, domain.StateCompleted},
+	}}
+	if c.Analysis == nil {
+		analysis, err := w.Generator.Analyze(ctx, c, docs)
+		if err != nil {
+			return domain.Step{}, fmt.Errorf("analyze course: %w", err)
+		}
+		c.Analysis, step.Analysis = &analysis, &analysis
+	}
+	structure, err := w.Generator.Generate(ctx, c, *c.Analysis, docs)
+	if err != nil {
+		return domain.Step{}, fmt.Errorf("generate course: %w", err)
+	}
+	if err := structure.Validate(); err != nil {
+		return domain.Step{}, fmt.Errorf("generate course: %w", err)
+	}
+	step.Structure = &structure
+	step.Metadata = map[string]any{
+		"generator": w.Generator.Name(), "documents": len(docs),
+		"sections": len(structure.Sections), "lessons": structure.LessonCount(),
+	}
+	return step, nil
+}
