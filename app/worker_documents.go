@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -32,15 +31,11 @@ func (w *Workers) documentOf(ctx context.Context, d domain.Delivery) (domain.Doc
 	if d.Data.DocumentID == nil {
 		return domain.Document{}, permanentf("the job names no document_id")
 	}
-	docs, err := w.Steps.SourceDocuments(ctx, d.CourseID)
-	if err != nil {
-		return domain.Document{}, err
+	doc, err := w.Steps.SourceDocument(ctx, d.CourseID, *d.Data.DocumentID)
+	if domain.ReasonOf(err) == domain.ReasonDocumentNotFound {
+		return domain.Document{}, &permanentError{err}
 	}
-	i := slices.IndexFunc(docs, func(doc domain.Document) bool { return doc.ID == *d.Data.DocumentID })
-	if i < 0 {
-		return domain.Document{}, permanentf("the course has no document %s", *d.Data.DocumentID)
-	}
-	return docs[i], nil
+	return doc, err
 }
 
 // readDocument returns what a document holds, or that it can't be read. Its

@@ -74,11 +74,14 @@ func (w *Workers) Run(ctx context.Context) error {
 	}
 	queues, ctx := errgroup.WithContext(ctx)
 	for queue := range w.stages {
-		msgs, err := sub.Subscribe(ctx, string(queue))
-		if err != nil {
-			return errors.Join(fmt.Errorf("subscribe to %s: %w", queue, err), sub.Close())
-		}
-		queues.Go(func() error { return w.consume(ctx, queue, msgs) })
+		// When one fails, the group's context ends the others.
+		queues.Go(func() error {
+			msgs, err := sub.Subscribe(ctx, string(queue))
+			if err != nil {
+				return fmt.Errorf("subscribe to %s: %w", queue, err)
+			}
+			return w.consume(ctx, queue, msgs)
+		})
 	}
 	return errors.Join(queues.Wait(), sub.Close())
 }

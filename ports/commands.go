@@ -36,6 +36,10 @@ type Steps interface {
 	// course is gone, nothing is changed and the verdict says why.
 	Advance(ctx context.Context, s domain.Step) (domain.Verdict, error)
 
-	// SourceDocuments returns a course's documents with their text and summary.
+	// SourceDocument returns one document of a course, or DOCUMENT_NOT_FOUND.
+	SourceDocument(ctx context.Context, courseID, documentID uuid.UUID) (domain.Document, error)
+
+	// SourceDocuments returns a course's documents with their text and
+	// summary, in the order of upload.
 	SourceDocuments(ctx context.Context, courseID uuid.UUID) ([]domain.Document, error)
 }

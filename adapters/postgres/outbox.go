@@ -65,6 +65,9 @@ func (s *Outbox) Settle(ctx context.Context, settled domain.Settlement) error {
 	if len(settled.Dead) > 0 {
 		b.Queue(`select bury_entries($1)`, failures(settled.Dead))
 	}
+	if b.Len() == 0 {
+		return nil
+	}
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
 	}

@@ -92,9 +92,25 @@ func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, 
 	return verdict, nil
 }
 
+// SourceDocument implements ports.Steps.
+func (s *Steps) SourceDocument(ctx context.Context, courseID, documentID uuid.UUID) (domain.Document, error) {
+	docs, err := s.sources(ctx, `where entity_id = $1 and document_id = $2`, courseID, documentID)
+	if err == nil && len(docs) == 0 {
+		err = domain.Errorf(domain.ReasonDocumentNotFound, "the course has no document %s", documentID)
+	}
+	if err != nil {
+		return domain.Document{}, err
+	}
+	return docs[0], nil
+}
+
 // SourceDocuments implements ports.Steps.
 func (s *Steps) SourceDocuments(ctx context.Context, courseID uuid.UUID) ([]domain.Document, error) {
-	rows, err := s.pool.Query(ctx, selectDocument+`, content, summary from documents where entity_id = $1 order by position`, courseID)
+	return s.sources(ctx, `where entity_id = $1 order by position`, courseID)
+}
+
+func (s *Steps) sources(ctx context.Context, where string, args ...any) ([]domain.Document, error) {
+	rows, err := s.pool.Query(ctx, selectDocument+`, content, summary from documents `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read source documents: %w", asDomain(err))
 	}
