@@ -1,0 +1,85 @@
+package connectapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
+	"lectern/domain"
+)
+
+// snapshotBatch is how many events of a snapshot are read at a time.
+const snapshotBatch = 500
+
+// errStopping ends streams when the server stops.
+var errStopping = domain.Errorf(domain.ReasonUnavailable,
+	"the server is stopping: call again, with the last event_no seen as after_event_no")
+
+// serving is the time in which the server takes calls: its context ends when
+// the server begins to stop.
+type serving struct{ ctx context.Context }
+
+// bind returns a context that also ends, with errStopping as its cause, when
+// the server begins to stop.
+func (s serving) bind(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	release := context.AfterFunc(s.ctx, func() { cancel(errStopping) })
+	return ctx, func() {
+		release()
+		cancel(nil)
+	}
+}
+
+// WatchCourse implements lecternv1connect.CourseServiceHandler.
+func (s courseService) WatchCourse(
+	ctx context.Context, req *connect.Request[lecternv1.WatchCourseRequest], stream *connect.ServerStream[lecternv1.WatchCourseResponse],
+) error {
+	id, err := parseID("course_id", req.Msg.GetCourseId())
+	if err != nil {
+		return err
+	}
+	send := func(e domain.Event) error {
+		event, err := eventToProto(e)
+		if err != nil {
+			return err
+		}
+		return stream.Send(&lecternv1.WatchCourseResponse{Event: event})
+	}
+	if req.Msg.GetSnapshotOnly() {
+		return s.snapshot(ctx, id, req.Msg.GetAfterEventNo(), send)
+	}
+	ctx, cancel := s.serving.bind(ctx)
+	defer cancel()
+	// The headers go out at once: the first event may be long in coming.
+	if err := stream.Send(nil); err != nil {
+		return fmt.Errorf("begin stream: %w", err)
+	}
+	err = s.courses.Watch(ctx, caller(ctx), id, req.Msg.GetAfterEventNo(), send)
+	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		return errStopping
+	}
+	return err
+}
+
+// snapshot sends the events that there are.
+func (s courseService) snapshot(ctx context.Context, id uuid.UUID, after int64, send func(domain.Event) error) error {
+	for {
+		events, err := s.courses.Events(ctx, caller(ctx), id, after, snapshotBatch)
+		if err != nil {
+			return fmt.Errorf("read events: %w", err)
+		}
+		for _, e := range events {
+			if err := send(e); err != nil {
+				return fmt.Errorf("send event: %w", err)
+			}
+			after = e.No
+		}
+		if len(events) < snapshotBatch {
+			return nil
+		}
+	}
+}
