@@ -50,8 +50,8 @@ func accountFor(data string) (*account, error) {
 		return nil, nil
 	}
 	if info, err := os.Stat(data); err == nil {
-		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 0 {
-			return &account{name: userName(owner.Uid), uid: owner.Uid, gid: owner.Gid}, nil
+		if uid, gid := ownerOf(info); uid != 0 {
+			return &account{name: userName(uid), uid: uid, gid: gid}, nil
 		}
 	}
 	for _, name := range []string{"postgres", "nobody"} {
@@ -122,11 +122,19 @@ func (a *account) canReach(dir string) error {
 
 func (a *account) mayEnter(info fs.FileInfo) bool {
 	enter := fs.FileMode(0o001)
-	switch owner := info.Sys().(*syscall.Stat_t); {
-	case owner.Uid == a.uid:
+	switch uid, gid := ownerOf(info); {
+	case uid == a.uid:
 		enter = 0o100
-	case owner.Gid == a.gid:
+	case gid == a.gid:
 		enter = 0o010
 	}
 	return info.Mode()&enter != 0
+}
+
+// ownerOf is who owns a file: root where the system does not say.
+func ownerOf(info fs.FileInfo) (uid, gid uint32) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Uid, stat.Gid
+	}
+	return 0, 0
 }

@@ -53,7 +53,7 @@ func (f *folder) evict(ctx context.Context) (*os.File, error) {
 			return lock, err
 		}
 	}
-	return nil, fmt.Errorf("Postgres processes of an earlier run still use it: end them (pid %d)", f.serverPID())
+	return nil, fmt.Errorf("processes of an earlier run still use it: end them (pid %d)", f.serverPID())
 }
 
 // serverPID reads the first line of the server's own pid file; 0 if there is none.
@@ -83,7 +83,7 @@ func (f *folder) initialize(ctx context.Context, bin string, o Options) error {
 	if err := f.makeEmpty(fresh); err != nil {
 		return fmt.Errorf("make database folder: %w", err)
 	}
-	p, err := startProcess(f.command(bin, "initdb", syscall.SIGKILL, f.initArgs(fresh, o)...), &tail{log: o.Log})
+	p, err := startProcess(f.command(ctx, bin, "initdb", syscall.SIGKILL, f.initArgs(fresh, o)...), &tail{log: o.Log})
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ type Options struct {
 	// during a download; it should return at once. May be nil.
 	Progress func(Progress)
 
-	freePort   func() (int, error)
+	freePort   func(context.Context) (int, error)
 	repository string
 }
 

@@ -7,9 +7,9 @@ import (
 
 // WithPorts has the server try these ports before free ones.
 func (o Options) WithPorts(ports ...int) Options {
-	o.freePort = func() (int, error) {
+	o.freePort = func(ctx context.Context) (int, error) {
 		if len(ports) == 0 {
-			return freePort()
+			return freePort(ctx)
 		}
 		port := ports[0]
 		ports = ports[1:]

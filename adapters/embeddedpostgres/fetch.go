@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -36,7 +36,7 @@ func fetch(ctx context.Context, into string, o Options) error {
 		return err
 	}
 	err = unpack(relay.address, into)
-	if stopErr := relay.stop(); stopErr != nil {
+	if stopErr := relay.stop(ctx); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
 	switch {
@@ -104,7 +104,7 @@ type relay struct {
 }
 
 func startRelay(ctx context.Context, repository *url.URL, progress func(Progress)) (*relay, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the download: %w", err)
 	}
@@ -118,7 +118,7 @@ func startRelay(ctx context.Context, repository *url.URL, progress func(Progress
 			ResponseHeaderTimeout: headerTimeout,
 		},
 	}
-	silent := log.New(io.Discard, "", 0)
+	silent := slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	r.server = &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
@@ -136,8 +136,8 @@ func startRelay(ctx context.Context, repository *url.URL, progress func(Progress
 }
 
 // stop waits for the last request; no more can come.
-func (r *relay) stop() error {
-	err := r.server.Shutdown(context.Background())
+func (r *relay) stop(ctx context.Context) error {
+	err := r.server.Shutdown(context.WithoutCancel(ctx))
 	r.transport.CloseIdleConnections()
 	if serveErr := <-r.served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)

@@ -21,11 +21,11 @@ import (
 
 func TestBinariesAreFetchedOnceByAllWhoWantThem(t *testing.T) {
 	repository := newRepository(t)
-	cache := filepath.Dir(folder(t))
+	o := cached(t)
 	var group sync.WaitGroup
 	for range 3 {
 		group.Go(func() {
-			if _, err := embeddedpostgres.EnsureBinaries(t.Context(), cached(cache), repository.url); err != nil {
+			if _, err := embeddedpostgres.EnsureBinaries(t.Context(), o, repository.url); err != nil {
 				t.Error(err)
 			}
 		})
@@ -39,7 +39,7 @@ func TestBinariesAreFetchedOnceByAllWhoWantThem(t *testing.T) {
 func TestFetchReportsItsProgress(t *testing.T) {
 	repository := newRepository(t)
 	var steps []embeddedpostgres.Progress
-	o := cached(filepath.Dir(folder(t)))
+	o := cached(t)
 	o.Progress = func(p embeddedpostgres.Progress) { steps = append(steps, p) }
 	_, err := embeddedpostgres.EnsureBinaries(t.Context(), o, repository.url)
 	must(t, err)
@@ -59,7 +59,7 @@ func TestFetchReportsItsProgress(t *testing.T) {
 }
 
 func TestBinariesCanBeRunByEveryUser(t *testing.T) {
-	home, err := embeddedpostgres.EnsureBinaries(t.Context(), cached(filepath.Dir(folder(t))), newRepository(t).url)
+	home, err := embeddedpostgres.EnsureBinaries(t.Context(), cached(t), newRepository(t).url)
 	must(t, err)
 	for _, program := range []string{"initdb", "postgres", "pg_ctl"} {
 		info, err := os.Stat(filepath.Join(home, "bin", program))
@@ -72,7 +72,7 @@ func TestBinariesCanBeRunByEveryUser(t *testing.T) {
 
 func TestHalfDoneFetchIsRedone(t *testing.T) {
 	repository := newRepository(t)
-	o := cached(filepath.Dir(folder(t)))
+	o := cached(t)
 	home, err := embeddedpostgres.EnsureBinaries(t.Context(), o, repository.url)
 	must(t, err)
 	must(t, os.RemoveAll(home))
@@ -102,12 +102,12 @@ func TestFailedFetchLeavesNothingAndSaysWhy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			repository := newRepository(t)
 			c.spoil(repository)
-			cache := filepath.Dir(folder(t))
-			_, err := embeddedpostgres.EnsureBinaries(t.Context(), cached(cache), repository.url)
+			o := cached(t)
+			_, err := embeddedpostgres.EnsureBinaries(t.Context(), o, repository.url)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "network") {
 				t.Errorf("fetch: %v, want an error about %q that says what to do", err, c.want)
 			}
-			left, err := filepath.Glob(filepath.Join(cache, "postgres-*[^k]"))
+			left, err := filepath.Glob(filepath.Join(o.CacheDir, "postgres-*[^k]"))
 			must(t, err)
 			if len(left) > 0 {
 				t.Errorf("left behind: %v", left)
@@ -123,7 +123,7 @@ func TestFetchCanBeCancelled(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	if _, err := embeddedpostgres.EnsureBinaries(ctx, cached(filepath.Dir(folder(t))), server.URL); !errors.Is(err, context.Canceled) {
+	if _, err := embeddedpostgres.EnsureBinaries(ctx, cached(t), server.URL); !errors.Is(err, context.Canceled) {
 		t.Errorf("fetch: %v, want context.Canceled", err)
 	}
 }
@@ -137,8 +137,12 @@ func TestLibraryStillTellsItsRepository(t *testing.T) {
 	}
 }
 
-func cached(cache string) embeddedpostgres.Options {
-	return embeddedpostgres.Options{CacheDir: cache}
+// cached are options with a cache folder of the test's own.
+func cached(t *testing.T) embeddedpostgres.Options {
+	t.Helper()
+	o := embeddedpostgres.Options{CacheDir: filepath.Dir(folder(t))}
+	t.Setenv("TMPDIR", t.TempDir()) // the library leaves a log there
+	return o
 }
 
 // repository serves stand-ins for the binaries, the way the library expects them.
@@ -153,7 +157,6 @@ type repository struct {
 
 func newRepository(t *testing.T) *repository {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir()) // the library leaves a log there
 	binaries, err := os.ReadFile(filepath.Join("testdata", "binaries.txz"))
 	must(t, err)
 	var archive bytes.Buffer

@@ -27,29 +27,29 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(helperDir); dir != "" {
-		os.Exit(runHelper(dir))
+		runHelper(dir)
+		return
 	}
 	goleak.VerifyTestMain(m)
 }
 
-func runHelper(dir string) int {
+func runHelper(dir string) {
 	o := options(dir)
 	o.Progress = func(p embeddedpostgres.Progress) { fmt.Println(p.Step) }
 	s, err := embeddedpostgres.Start(context.Background(), o)
 	if err != nil {
 		fmt.Println(err)
-		return 1
+		return
 	}
 	fmt.Println(s.SuperuserDSN())
 	<-s.Done()
-	return 0
 }
 
 // helper runs this binary as a program of its own, until it has said a line
 // that begins so; the test may kill it. The line is returned.
 func helper(t *testing.T, dir, until string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), helperDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -24,10 +24,12 @@ type process struct {
 	err  error         // how it ended; read after done
 }
 
-// command describes a program of Postgres. Its children inherit the server
-// lock. The program is sent the signal when we die, where the system can.
-func (f *folder) command(bin, program string, whenWeDie syscall.Signal, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(bin, program), args...)
+// command describes a program of Postgres, which is killed when the context
+// ends. Its children inherit the server lock. The program is sent the signal
+// when we die, where the system can.
+func (f *folder) command(ctx context.Context, bin, program string, whenWeDie syscall.Signal, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
+	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.Dir = f.dir
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	cmd.ExtraFiles = []*os.File{f.server}
@@ -63,12 +65,10 @@ func (p *process) supervise(started chan<- error) {
 	}
 }
 
-// wait waits for a program that ends by itself, and kills it when the context does.
+// wait waits for a program that ends by itself, or with its context.
 func (p *process) wait(ctx context.Context) error {
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		p.kill()
+	<-p.done
+	if p.err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if p.err != nil {
@@ -77,11 +77,8 @@ func (p *process) wait(ctx context.Context) error {
 	return nil
 }
 
-// kill ends the whole group at once and waits until it is gone.
-func (p *process) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.done
-}
+// killGroup kills a program and what it started.
+func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 // stop ends a server: in order while the context lasts, then at once. Either
 // way nothing that was committed is lost.
@@ -99,7 +96,8 @@ func (p *process) stop(ctx context.Context) error {
 	select {
 	case <-p.done:
 	case <-time.After(killAfter):
-		p.kill()
+		_ = killGroup(p.cmd) // fails for one that is gone
+		<-p.done
 	}
 	return fmt.Errorf("stop Postgres in order, so it was stopped at once and will recover at the next start: %w", ctx.Err())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -81,7 +82,7 @@ func (s *Server) Stop(ctx context.Context) error {
 // the server does; then there is another.
 func launch(ctx context.Context, f *folder, bin, password string, o Options) (*Server, error) {
 	for range portTries {
-		port, err := o.freePort()
+		port, err := o.freePort(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("find free port: %w", err)
 		}
@@ -96,16 +97,18 @@ func launch(ctx context.Context, f *folder, bin, password string, o Options) (*S
 	return nil, fmt.Errorf("start Postgres: %w, %d times over", errPortTaken, portTries)
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+	address, err := netip.ParseAddrPort(listener.Addr().String())
+	return int(address.Port()), errors.Join(err, listener.Close())
 }
 
 func (s *Server) launch(ctx context.Context, bin string) error {
-	cmd := s.folder.command(bin, "postgres", syscall.SIGINT, s.args()...)
+	// The server outlives the context of its start.
+	cmd := s.folder.command(context.WithoutCancel(ctx), bin, "postgres", syscall.SIGINT, s.args()...)
 	p, err := startProcess(cmd, &tail{log: s.options.Log})
 	if err != nil {
 		return err
@@ -149,7 +152,7 @@ func (s *Server) whyEnded() error {
 	if strings.Contains(last, "could not create any TCP/IP sockets") {
 		return errPortTaken
 	}
-	return fmt.Errorf("it ended (%v) and said:\n%s", s.process.err, last)
+	return fmt.Errorf("it ended (%s) and said:\n%s", s.process.cmd.ProcessState, last)
 }
 
 // tryConnect fails when waiting won't help.

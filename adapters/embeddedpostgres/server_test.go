@@ -99,7 +99,7 @@ func TestWrongPasswordIsRefused(t *testing.T) {
 }
 
 func TestTakenPortIsReplaced(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { must(t, listener.Close()) }()
 	taken := listener.Addr().(*net.TCPAddr).Port

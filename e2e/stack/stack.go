@@ -5,7 +5,7 @@
 //
 // A package whose tests want servers has
 //
-//	func TestMain(m *testing.M) { os.Exit(stack.Main(m)) }
+//	func TestMain(m *testing.M) { stack.Main(m) }
 //
 // and calls Database in its tests. Tests never skip: a server that can't be had
 // fails the run and says what to do. The package is for tests, and imports no
@@ -26,11 +26,15 @@ import (
 // startFailed is the exit code of a run that had no servers.
 const startFailed = 1
 
-// Main runs a package's tests with servers, and returns the exit code. When
-// servers have to be started, the tests run in a process of their own beside
-// them: whatever ends the tests, the servers are stopped and their files
+// Main runs a package's tests with servers, and ends the program as they ended.
+// When servers have to be started, the tests run in a process of their own
+// beside them: whatever ends the tests, the servers are stopped and their files
 // removed, and a search for leaked goroutines finds only those of the tests.
-func Main(m *testing.M) int {
+func Main(m *testing.M) {
+	os.Exit(run(m)) //nolint:forbidigo // TestMain's last act, and m.Run may have run elsewhere
+}
+
+func run(m *testing.M) int {
 	if os.Getenv(PostgresVariable) != "" {
 		if err := ensureRoles(context.Background()); err != nil {
 			return fail(err)
@@ -68,7 +72,8 @@ func Run(ctx context.Context, command []string) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
 
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), PostgresVariable+"="+server.address)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -89,8 +94,10 @@ func wait(cmd *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	for {
 		select {
 		case got := <-signals:
-			// It may just have ended, and then needs no signal.
-			_ = syscall.Kill(-cmd.Process.Pid, got.(syscall.Signal))
+			if number, ok := got.(syscall.Signal); ok {
+				// It may just have ended, and then needs no signal.
+				_ = syscall.Kill(-cmd.Process.Pid, number)
+			}
 		case err := <-ended:
 			return exitCode(cmd, err)
 		}
@@ -102,7 +109,7 @@ func exitCode(cmd *exec.Cmd, err error) (int, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return 0, fmt.Errorf("wait for command: %w", err)
 	}
-	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal()), nil
 	}
 	return cmd.ProcessState.ExitCode(), nil
