@@ -1,0 +1,140 @@
+package portstest
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+
+	"lectern/ports"
+)
+
+func eachGroupGetsEveryMessage(t *testing.T, s *brokerBench) {
+	b := s.open(t, group, other)
+	sent, last := newMessages(10), newMessage("last", "{}")
+	require.NoError(t, b.Publish(topic, sent...))
+	consumers := map[string]<-chan *message.Message{}
+	for _, g := range []string{group, other} {
+		_, consumers[g] = consume(t, b, g)
+		require.Equal(t, sent.IDs(), receiveAcked(t, consumers[g], len(sent)).IDs(), g)
+	}
+	require.NoError(t, b.Publish(topic, last))
+	for _, msgs := range consumers {
+		require.Equal(t, last.UUID, receiveAcked(t, msgs, 1)[0].UUID, "a message came twice")
+	}
+}
+
+func consumersShareWithoutDoubles(t *testing.T, s *brokerBench) {
+	b := s.open(t, group)
+	sent := newMessages(100)
+	require.NoError(t, b.Publish(topic, sent...))
+
+	_, first := consume(t, b, group)
+	held := receive(t, first) // whoever holds one doesn't keep the rest
+	_, second := consume(t, b, group)
+	got := append(receiveAcked(t, second, 1), held)
+	require.True(t, held.Ack())
+	for len(got) < len(sent) {
+		got = append(got, receiveAckedOfEither(t, first, second))
+	}
+	require.ElementsMatch(t, sent.IDs(), got.IDs())
+
+	last := newMessage("last", "{}")
+	require.NoError(t, b.Publish(topic, last))
+	require.Equal(t, last.UUID, receiveAckedOfEither(t, first, second).UUID, "a message came twice")
+}
+
+func receiveAckedOfEither(t *testing.T, first, second <-chan *message.Message) *message.Message {
+	t.Helper()
+	var m *message.Message
+	select {
+	case m = <-first:
+	case m = <-second:
+	case <-time.After(patience):
+	}
+	require.NotNil(t, m, "no message came")
+	require.True(t, m.Ack())
+	return m
+}
+
+// Messages are handed out in order though up to BrokerConcurrency are in hand at once.
+func orderIsKeptPerSubject(t *testing.T, s *brokerBench) {
+	const subjects, batches, batch = 5, 10, 20
+	b := s.open(t, group)
+	_, msgs := consume(t, b, group)
+	for i := range batches {
+		var sent message.Messages
+		for j := range batch {
+			n := i*batch + j
+			sent = append(sent, newMessage(strconv.Itoa(n%subjects), strconv.Itoa(n/subjects)))
+		}
+		require.NoError(t, b.Publish(topic, sent...))
+	}
+
+	next := map[string]int{}
+	var inHand message.Messages
+	for range batches * batch {
+		m := receive(t, msgs)
+		subject := m.Metadata.Get(ports.MetaSubject)
+		require.Equal(t, strconv.Itoa(next[subject]), string(m.Payload), "of subject %s", subject)
+		next[subject]++
+		if inHand = append(inHand, m); len(inHand) == BrokerConcurrency {
+			slices.Reverse(inHand) // settled in another order than handed out
+			for _, m := range inHand {
+				require.True(t, m.Ack())
+			}
+			inHand = nil
+		}
+	}
+}
+
+func consumersJoinAndLeaveWithoutLoss(t *testing.T, s *brokerBench) {
+	const rounds, perRound = 10, 30
+	b := s.open(t, group)
+	sent := newMessages(rounds * perRound)
+	got := map[string]bool{}
+	for i := range rounds {
+		require.NoError(t, b.Publish(topic, sent[i*perRound:(i+1)*perRound]...))
+		sub, msgs := consume(t, b, group)
+		for range perRound / 2 {
+			m := receive(t, msgs)
+			got[m.UUID] = true
+			require.True(t, m.Ack())
+		}
+		require.NoError(t, sub.Close())
+		requireClosed(t, msgs)
+	}
+
+	_, msgs := consume(t, b, group)
+	for len(got) < len(sent) {
+		m := receive(t, msgs)
+		got[m.UUID] = true
+		require.True(t, m.Ack())
+	}
+	for _, m := range sent {
+		require.True(t, got[m.UUID])
+	}
+}
+
+func subscribingUnpreparedFails(t *testing.T, s *brokerBench) {
+	b := s.open(t, group)
+	for name, to := range map[string]struct{ topic, group string }{
+		"an unknown topic": {"unknown", group},
+		"an unknown group": {topic, "unknown"},
+	} {
+		sub, err := b.Subscriber(to.group)
+		require.NoError(t, err)
+		_, err = sub.Subscribe(t.Context(), to.topic)
+		require.Error(t, err, name)
+	}
+	sub, err := b.Subscriber(group)
+	require.NoError(t, err)
+	_, err = sub.Subscribe(context.WithoutCancel(t.Context()), topic)
+	require.NoError(t, err)
+	_, err = sub.Subscribe(context.WithoutCancel(t.Context()), topic)
+	require.Error(t, err, "twice to one topic")
+}
