@@ -63,7 +63,7 @@ func (s *Courses) Get(ctx context.Context, caller domain.Identity, id uuid.UUID)
 func (s *Courses) List(ctx context.Context, caller domain.Identity, before uuid.UUID, limit int) ([]domain.Course, error) {
 	var found []domain.Course
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(selectCourse+`where organization_id = $1 and ($2 = $3 or id < $2) order by id desc limit $4`,
+		b.Queue(selectCourse+`where organization_id = $1 and ($2::uuid = $3 or id < $2) order by id desc limit $4`,
 			caller.OrganizationID, before, uuid.Nil, limit).Query(collect(&found, scanCourse))
 	})
 	if err != nil {
