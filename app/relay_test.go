@@ -1,0 +1,147 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+
+	"lectern/app"
+	"lectern/domain"
+	"lectern/ports"
+)
+
+var errNoSubscriber = errors.New("this broker only publishes")
+
+// run starts a relay and stops it when the test ends.
+func run(t *testing.T, o *outbox, b *broker) (*app.Relay, *app.Signal) {
+	t.Helper()
+	wake := app.NewSignal()
+	relay := app.NewRelay(app.RelayDeps{
+		Outbox: o, Broker: b, Wake: wake, Now: time.Now, Log: quiet(),
+		Backoff: app.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond, Random: func() float64 { return 0.5 }},
+		Config:  app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return relay, wake
+}
+
+func TestRelayPublishesEachTopicsShareAsOneBatchInOrder(t *testing.T) {
+	t.Parallel()
+	a, b, c := entry(t, domain.QueueSummarization), entry(t, domain.QueueStructureAnalysis), entry(t, domain.QueueSummarization)
+	o, br := newOutbox(a, b, c), newBroker()
+	run(t, o, br)
+	o.until(t, "all published", func(o *outbox) bool { return len(o.pending) == 0 })
+	br.mu.Lock()
+	defer br.mu.Unlock()
+	require.Equal(t, 2, br.batches)
+	require.Equal(t, []string{a.ID.String(), c.ID.String()}, br.published["summarization"])
+}
+
+func TestIdleRelayIsWokenByASignal(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	_, wake := run(t, o, newBroker())
+	o.until(t, "an idle look", func(o *outbox) bool { return o.claims > 0 })
+	o.add(entry(t, domain.QueueSummarization))
+	wake.Notify() // the poll interval is an hour
+	o.until(t, "the new entry published", func(o *outbox) bool { return len(o.settled) == 1 })
+}
+
+func TestBrokerDownSpendsNobodysAttempts(t *testing.T) {
+	t.Parallel()
+	o, b := newOutbox(entry(t, domain.QueueSummarization)), newBroker()
+	calls := 0
+	b.fail = func(_ string, msgs []*message.Message) error {
+		if calls++; calls <= 7 { // more often than an entry has attempts
+			return ports.NewPublishError(ports.Unavailable, errors.New("connection refused"), msgs...)
+		}
+		return nil
+	}
+	run(t, o, b)
+	o.until(t, "published after the outage", func(o *outbox) bool { return len(o.pending) == 0 })
+	for _, s := range o.settled {
+		require.Empty(t, s.Retry)
+		require.Empty(t, s.Dead)
+	}
+}
+
+func TestEachEntryIsSettledByItsOwnOutcome(t *testing.T) {
+	t.Parallel()
+	fine, refused, later, last := entry(t, domain.QueueSummarization), entry(t, domain.QueueSummarization),
+		entry(t, domain.QueueSummarization), entry(t, domain.QueueSummarization)
+	last.Attempts = 4
+	o, b := newOutbox(fine, refused, later, last), newBroker()
+	b.fail = func(string, []*message.Message) error {
+		return &ports.PublishError{Failed: map[string]ports.MessageError{
+			refused.ID.String(): {Failure: ports.Refused, Err: errors.New("too large")},
+			later.ID.String():   {Failure: ports.Retryable, Err: errors.New("not now")},
+			last.ID.String():    {Failure: ports.Retryable, Err: errors.New("not now")},
+		}}
+	}
+	run(t, o, b)
+	o.until(t, "settled", func(o *outbox) bool { return len(o.settled) == 1 })
+	s := o.settled[0]
+	require.Equal(t, []domain.OutboxEntry{fine}, s.Published)
+	require.Len(t, s.Retry, 1)
+	require.Equal(t, later.ID, s.Retry[0].Entry.ID)
+	require.Positive(t, s.Retry[0].Delay)
+	require.Len(t, s.Dead, 2)
+	require.Equal(t, "too large", s.Dead[0].Reason)
+}
+
+func TestErrorAgainstTheContractLosesNothing(t *testing.T) {
+	t.Parallel()
+	o, b := newOutbox(entry(t, domain.QueueSummarization)), newBroker()
+	calls := 0
+	b.fail = func(string, []*message.Message) error {
+		if calls++; calls == 1 {
+			return errors.New("something else")
+		}
+		return nil
+	}
+	run(t, o, b)
+	o.until(t, "published", func(o *outbox) bool { return len(o.pending) == 0 })
+}
+
+func TestRelayIsAliveWhileItReachesTheDatabase(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	o := newOutbox()
+	relay := app.NewRelay(app.RelayDeps{
+		Outbox: o, Broker: newBroker(), Wake: app.NewSignal(), Now: func() time.Time { return now }, Log: quiet(),
+		Config: app.RelayConfig{BatchSize: 1, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+	})
+	require.False(t, relay.Alive(), "before its first pass")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	o.until(t, "a pass", func(o *outbox) bool { return o.claims > 0 })
+	cancel()
+	require.NoError(t, <-done)
+	require.True(t, relay.Alive())
+	now = now.Add(time.Minute)
+	require.False(t, relay.Alive(), "after a minute without a pass")
+}
+
+func TestDelayDoublesWithJitterUpToItsMost(t *testing.T) {
+	t.Parallel()
+	low := app.Backoff{Base: time.Second, Max: 10 * time.Second, Random: func() float64 { return 0 }}
+	high := app.Backoff{Base: time.Second, Max: 10 * time.Second, Random: func() float64 { return 0.999999 }}
+	for n, full := range []time.Duration{1: 1, 2: 2, 3: 4, 4: 8, 5: 10, 60: 10, 5000: 10} {
+		if full == 0 {
+			continue
+		}
+		require.Equal(t, full*time.Second/2, low.Delay(n), n)
+		require.InDelta(t, float64(full*time.Second), float64(high.Delay(n)), float64(time.Millisecond), n)
+	}
+}
