@@ -79,3 +79,10 @@ func (s *CourseService) List(ctx context.Context, caller domain.Identity, before
 func (s *CourseService) Entries(ctx context.Context, caller domain.Identity, courseID uuid.UUID) ([]domain.OutboxEntry, error) {
 	return s.Courses.Entries(ctx, caller, courseID)
 }
+
+// Events returns up to limit events of a course with No > after, in order.
+func (s *CourseService) Events(
+	ctx context.Context, caller domain.Identity, courseID uuid.UUID, after int64, limit int,
+) ([]domain.Event, error) {
+	return s.Courses.Events(ctx, caller, courseID, after, limit)
+}
