@@ -26,6 +26,7 @@ func newMessage(e domain.OutboxEntry) *message.Message {
 		ports.MetaContentType: ports.ContentTypeJSON,
 		ports.MetaRun:         strconv.Itoa(e.Run),
 		ports.MetaAttempt:     strconv.Itoa(e.Options.Attempt),
+		ports.MetaMaxAttempts: strconv.Itoa(e.Options.MaxAttempts),
 	}
 	return msg
 }
@@ -50,7 +51,10 @@ func readMessage(queue domain.Queue, msg *message.Message) (domain.Delivery, err
 	if d.Run, err = number(msg, ports.MetaRun); err != nil {
 		return d, err
 	}
-	d.Attempt, err = number(msg, ports.MetaAttempt)
+	if d.Attempt, err = number(msg, ports.MetaAttempt); err != nil {
+		return d, err
+	}
+	d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts)
 	return d, err
 }
 

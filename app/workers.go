@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func (w *Workers) attempt(ctx context.Context, s stage, d domain.Delivery, c dom
 // none is left or none would help, the end of the run.
 func (w *Workers) failure(d domain.Delivery, cause error) (domain.Step, error) {
 	var permanent *permanentError
-	if errors.As(cause, &permanent) || d.Attempt+1 >= w.Config.MaxAttempts {
+	if errors.As(cause, &permanent) || d.Attempt+1 >= cmp.Or(d.MaxAttempts, w.Config.MaxAttempts) {
 		return domain.Step{Fail: fmt.Sprintf("%s: %v", d.Queue, cause)}, nil
 	}
 	jobs, err := pipelineJobs(w.NewID, d.Queue, d.Data)
@@ -191,7 +192,7 @@ func (w *Workers) failure(d domain.Delivery, cause error) (domain.Step, error) {
 		return domain.Step{}, err
 	}
 	job := jobs[0]
-	job.Options.Attempt = d.Attempt + 1
+	job.Options = domain.JobOptions{Attempt: d.Attempt + 1, MaxAttempts: d.MaxAttempts}
 	return domain.Step{Retry: &domain.Retry{
 		Job: job, NotBefore: w.Now().Add(w.Backoff.Delay(d.Attempt + 1)), Reason: cause.Error(),
 	}}, nil

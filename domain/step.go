@@ -12,8 +12,10 @@ type Delivery struct {
 	CourseID uuid.UUID
 	Run      int // 0 for a job published by hand: it counts as the current run
 	Queue    Queue
-	Attempt  int
-	Data     JobData
+	Attempt  int // attempts before this one
+	// MaxAttempts bounds the attempts at this job; 0 means the config's.
+	MaxAttempts int
+	Data        JobData
 }
 
 // Verdict says what a worker is to do with a delivery.

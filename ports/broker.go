@@ -21,6 +21,7 @@ const (
 	MetaTraceParent = "traceparent"    // W3C; absent when there is no trace
 	MetaRun         = "run"            // the course's run, decimal
 	MetaAttempt     = "attempt"        // the worker's attempts before this one, decimal
+	MetaMaxAttempts = "max-attempts"   // how many the job may have, decimal; 0 means the config's
 )
 
 // Fixed values of a message's metadata.
