@@ -1,0 +1,105 @@
+package configs
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lectern/domain"
+)
+
+// Config is the whole config of a process. The built-in files say in their
+// comments what each key is for.
+type Config struct {
+	Listen    string          `koanf:"listen"`   // host:port
+	DataDir   string          `koanf:"data_dir"` // "" leaves it to the program
+	Postgres  Postgres        `koanf:"postgres"`
+	Broker    Broker          `koanf:"broker"`
+	Relay     Relay           `koanf:"relay"`
+	Workers   Workers         `koanf:"workers"`
+	Pipeline  domain.Pipeline `koanf:"pipeline"` // of courses that name none
+	Documents Documents       `koanf:"documents"`
+	Generator Generator       `koanf:"generator"`
+	Identity  Identity        `koanf:"identity"`
+	Log       Log             `koanf:"log"`
+}
+
+// Postgres says where the data is. An embedded server needs no address.
+type Postgres struct {
+	Embedded   bool   `koanf:"embedded"`
+	OwnerDSN   string `koanf:"owner_dsn"` // for migrations alone
+	AppDSN     string `koanf:"app_dsn"`
+	WorkerDSN  string `koanf:"worker_dsn"`
+	RelayDSN   string `koanf:"relay_dsn"`
+	RolePrefix string `koanf:"role_prefix"`
+	MaxConns   int    `koanf:"max_conns"` // of each pool: app, worker, relay
+}
+
+// Broker names the broker. Its options are the adapter's to decode.
+type Broker struct {
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
+}
+
+// Relay tunes the outbox processor.
+type Relay struct {
+	BatchSize   int           `koanf:"batch_size"` // entries claimed at once
+	PollMin     time.Duration `koanf:"poll_min"`
+	PollMax     time.Duration `koanf:"poll_max"`
+	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
+}
+
+// Workers tunes the workers.
+type Workers struct {
+	Concurrency int           `koanf:"concurrency"` // jobs of one queue in hand at once
+	JobTimeout  time.Duration `koanf:"job_timeout"` // for one attempt
+	MaxAttempts int           `koanf:"max_attempts"`
+}
+
+// Documents bounds what may be uploaded.
+type Documents struct {
+	MaxBytes int64 `koanf:"max_bytes"`
+}
+
+// Generator names what writes the courses.
+type Generator struct {
+	Kind string `koanf:"kind"`
+}
+
+// GeneratorOutline is the generator inside the program.
+const GeneratorOutline = "outline"
+
+// Identity is the one caller that everyone is who reaches the API.
+type Identity struct {
+	OrganizationID uuid.UUID `koanf:"organization_id"`
+	UserID         uuid.UUID `koanf:"user_id"`
+}
+
+// Log says what is logged, and how. Logs go to standard error.
+type Log struct {
+	Level  slog.Level `koanf:"level"`
+	Format string     `koanf:"format"`
+}
+
+// The formats of the log.
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
+
+// Default returns what applies where a config says nothing. It lacks an
+// identity, which has no default.
+func Default() Config {
+	return Config{
+		Listen:    "127.0.0.1:8080",
+		Postgres:  Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
+		Broker:    Broker{Kind: "postgres"},
+		Relay:     Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+		Workers:   Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
+		Pipeline:  domain.PipelineAutomatic,
+		Documents: Documents{MaxBytes: domain.MaxDocumentBytes},
+		Generator: Generator{Kind: GeneratorOutline},
+		Log:       Log{Level: slog.LevelInfo, Format: LogText},
+	}
+}

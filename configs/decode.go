@@ -1,0 +1,116 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/google/uuid"
+	"github.com/knadh/koanf/v2"
+)
+
+// decode fills the config with what was gathered. A value that does not fit
+// is a problem of its key, and leaves the default.
+func (l *loader) decode(config *Config) {
+	err := l.merged.UnmarshalWithConf("", config, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		DecodeHook:  exactly,
+		ErrorUnused: true, // a second look: addFile has refused what it should find
+		MatchName:   func(key, field string) bool { return key == field },
+	}})
+	l.decodeProblems(err)
+}
+
+// decodeProblems takes apart what was joined.
+func (l *loader) decodeProblems(err error) {
+	var many interface{ Unwrap() []error }
+	var one *mapstructure.DecodeError
+	switch {
+	case err == nil:
+	case errors.As(err, &many):
+		for _, err := range many.Unwrap() {
+			l.decodeProblems(err)
+		}
+	case !errors.As(err, &one):
+		l.problems = append(l.problems, err)
+	case l.known.isSection(one.Name()) || one.Name() == optionsKey:
+		l.problem(one.Name(), "must hold keys, not a value")
+	default:
+		l.problem(one.Name(), "%w", one.Unwrap())
+	}
+}
+
+// exactly turns a value into what a field holds, and refuses all that would
+// silently become something else. Variables and flags come as text.
+func exactly(from, to reflect.Value) (any, error) {
+	given, isText := from.Interface().(string)
+	switch to.Interface().(type) {
+	case time.Duration:
+		return duration(given)
+	case uuid.UUID:
+		return id(given)
+	case slog.Level:
+		return level(given)
+	}
+	switch kind := to.Kind(); {
+	case kind == reflect.Int || kind == reflect.Int64:
+		return whole(from)
+	case kind == reflect.Bool:
+		return boolean(from)
+	case kind == reflect.String && !isText:
+		return nil, fmt.Errorf("must be text, not %v: put it in quotes", from)
+	}
+	return from.Interface(), nil
+}
+
+func duration(given string) (any, error) {
+	d, err := time.ParseDuration(given)
+	if err != nil {
+		return nil, errors.New("must be a time with its unit, such as 500ms, 30s or 5m")
+	}
+	return d, nil
+}
+
+func id(given string) (any, error) {
+	parsed, err := uuid.Parse(given)
+	if err != nil {
+		return nil, fmt.Errorf("must be a UUID, not %q", given)
+	}
+	return parsed, nil
+}
+
+func level(given string) (any, error) {
+	switch given {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return nil, fmt.Errorf("%q is not one of debug, info, warn, error", given)
+}
+
+func whole(from reflect.Value) (any, error) {
+	if from.CanInt() {
+		return from.Int(), nil
+	}
+	if n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64); err == nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("must be a whole number, not %v", from)
+}
+
+func boolean(from reflect.Value) (any, error) {
+	switch text := fmt.Sprint(from); text {
+	case "true", "false":
+		return text == "true", nil
+	default:
+		return nil, fmt.Errorf("must be true or false, not %s", text)
+	}
+}

@@ -1,0 +1,266 @@
+package configs_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lectern/configs"
+	"lectern/domain"
+)
+
+const identity = `
+identity:
+  organization_id: 4f3f9c52-6a0e-4d0b-9c39-6f3a3a3c1d01
+  user_id: 4f3f9c52-6a0e-4d0b-9c39-6f3a3a3c1d02
+`
+
+func TestEveryBuiltInConfigLoads(t *testing.T) {
+	t.Parallel()
+	environ := map[string][]string{"postgres": {
+		"LECTERN_POSTGRES__APP_DSN=a", "LECTERN_POSTGRES__WORKER_DSN=w", "LECTERN_POSTGRES__RELAY_DSN=r",
+	}}
+	require.Equal(t, []string{"embedded", "memory", "postgres"}, configs.Names())
+	for _, name := range configs.Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := configs.Load(request(name, environ[name]...))
+			require.NoError(t, err)
+		})
+	}
+}
+
+// So that the comments of embedded.yaml, which call its values the defaults,
+// stay true.
+func TestTheEmbeddedProfileShowsTheDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := configs.Load(request(""))
+	require.NoError(t, err)
+	want := configs.Default()
+	want.Identity = got.Identity
+	require.Equal(t, want, got)
+}
+
+func TestTheLaterSourceWins(t *testing.T) {
+	t.Parallel()
+	r := request(write(t, identity+`
+listen: 127.0.0.1:1
+data_dir: /from/file
+pipeline: manual
+relay: {batch_size: 7, poll_min: 20ms}
+broker: {kind: postgres, options: {a: 1, deep: {b: [x]}}}
+log: {level: debug}
+`),
+		"LECTERN_DATA_DIR=/from/env", "LECTERN_LISTEN=127.0.0.1:2", "LECTERN_RELAY__BATCH_SIZE=8", "LECTERN_PIPELINE=",
+		"LECTERN_BROKER__OPTIONS__A=2", "LECTERN_BROKER__OPTIONS__DSN=postgres://x", "LECTERN_POSTGRES__EMBEDDED=true",
+		"LECTERN_CONFIG=elsewhere", "LECTERN_TEST_POSTGRES=a test's", "OTHER_LISTEN=x")
+	r.Flags = map[string]string{"listen": "localhost:3"}
+
+	got, err := configs.Load(r)
+
+	require.NoError(t, err)
+	require.Equal(t, "localhost:3", got.Listen)
+	require.Equal(t, "/from/env", got.DataDir)
+	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
+	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5}, got.Relay)
+	require.Equal(t, slog.LevelDebug, got.Log.Level)
+	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
+}
+
+func TestAnEmptyValueLeavesTheDefault(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"a key":     "listen:\n",
+		"a section": "relay:\n",
+		"options":   "broker: {options: }\n",
+		"nothing":   "# only a comment\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := configs.Load(request(write(t, text+identity)))
+			require.NoError(t, err)
+			want := configs.Default()
+			want.Identity = got.Identity
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		text    string
+		environ []string
+		use     configs.Use
+		want    []string // each must be a line of the error
+	}{
+		"an unknown key": {
+			text: "lissten: x\n",
+			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+				"pipeline, documents, generator, identity, log"},
+		},
+		"an unknown key in a section": {
+			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts"},
+		},
+		"a key in another case": {
+			text: "Listen: 127.0.0.1:1\n",
+			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+				"pipeline, documents, generator, identity, log"},
+		},
+		"an unknown variable": {
+			environ: []string{"LECTERN_RELAY__BATCH=1"},
+			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
+				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS"},
+		},
+		"an unknown variable, though empty": {
+			environ: []string{"LECTERN_IDENTITY__USER="},
+			want:    []string{"LECTERN_IDENTITY__USER: unknown variable; allowed: LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID"},
+		},
+		"a variable for a section": {
+			environ: []string{"LECTERN_LOG=debug"},
+			want:    []string{"LECTERN_LOG: unknown variable; allowed: LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT"},
+		},
+		"an unknown kind of broker": {
+			text: "broker: {kind: rabbit}\n",
+			want: []string{`FILE:1: broker.kind: "rabbit" is not one of memory, postgres`},
+		},
+		"an unknown kind by the environment": {
+			environ: []string{"LECTERN_BROKER__KIND=rabbit"},
+			want:    []string{`LECTERN_BROKER__KIND: broker.kind: "rabbit" is not one of memory, postgres`},
+		},
+		"a value for a section": {
+			text: "relay: 5\nbroker: {options: yes}\n",
+			want: []string{"FILE:1: relay: must hold keys, not a value", "FILE:2: broker.options: must hold keys, not a value"},
+		},
+		"a section for a value": {
+			text: "listen: {host: x}\n",
+			want: []string{"FILE:1: listen: must be text, not map[host:x]: put it in quotes"},
+		},
+		"values of other types": {
+			text: "listen: 8080\nrelay:\n  batch_size: 1.5\n  poll_min: 5\n  poll_max: soon\npostgres: {embedded: 1}\nlog: {level: loud}\n",
+			want: []string{
+				"FILE:1: listen: must be text, not 8080: put it in quotes",
+				"FILE:3: relay.batch_size: must be a whole number, not 1.5",
+				"FILE:4: relay.poll_min: must be a time with its unit, such as 500ms, 30s or 5m",
+				"FILE:5: relay.poll_max: must be a time with its unit, such as 500ms, 30s or 5m",
+				"FILE:6: postgres.embedded: must be true or false, not 1",
+				`FILE:7: log.level: "loud" is not one of debug, info, warn, error`,
+			},
+		},
+		"values out of bounds": {
+			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\nworkers: {concurrency: -1}\n" +
+				"documents:\n  max_bytes: 67108865\npipeline: sometimes\ngenerator: {kind: magic}\n",
+			want: []string{
+				"FILE:2: relay.batch_size: must be 1 to 10000, is 0",
+				"FILE:4: relay.poll_max: must be relay.poll_min (10s) or more, is 5s",
+				"FILE:5: workers.concurrency: must be 1 to 1000, is -1",
+				"FILE:7: documents.max_bytes: must be 1 to 67108864, is 67108865",
+				`FILE:8: pipeline: "sometimes" is not one of automatic, manual`,
+				`FILE:9: generator.kind: "magic" is not one of outline`,
+			},
+		},
+		"an address that others reach": {
+			text: "listen: 0.0.0.0:8080\n",
+			want: []string{"FILE:1: listen: 0.0.0.0:8080 can be reached from other machines, and everyone who calls is the fixed identity: " +
+				"use a loopback address, such as 127.0.0.1:8080"},
+		},
+		"an address that is none": {
+			environ: []string{"LECTERN_LISTEN=8080"},
+			want:    []string{`LECTERN_LISTEN: listen: "8080" is not host:port, such as 127.0.0.1:8080`},
+		},
+		"a Postgres without addresses": {
+			text: "postgres:\n  embedded: false\n  relay_dsn: postgres://r\n",
+			want: []string{
+				"postgres.app_dsn: must be set while postgres.embedded is false: give the address in LECTERN_POSTGRES__APP_DSN",
+				"postgres.worker_dsn: must be set while postgres.embedded is false: give the address in LECTERN_POSTGRES__WORKER_DSN",
+			},
+		},
+		"a Postgres to migrate without the owner's address": {
+			text: "postgres: {embedded: false}\n", use: configs.ForMigration,
+			want: []string{"postgres.owner_dsn: must be set while postgres.embedded is false: give the address in LECTERN_POSTGRES__OWNER_DSN"},
+		},
+		"an address beside the embedded server": {
+			environ: []string{"LECTERN_POSTGRES__APP_DSN=postgres://a"},
+			want:    []string{"LECTERN_POSTGRES__APP_DSN: postgres.app_dsn: must not be set beside postgres.embedded: remove one of them"},
+		},
+		"problems of the file, the environment and the rules at once": {
+			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
+			want: []string{
+				"FILE:1: oops: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+					"pipeline, documents, generator, identity, log",
+				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
+				"FILE:2: relay.batch_size: must be a whole number, not many",
+				"FILE:3: workers.max_attempts: must be 1 to 100, is 0",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := write(t, tc.text+identity)
+			r := request(file, tc.environ...)
+			r.Use = tc.use
+
+			_, err := configs.Load(r)
+
+			require.Error(t, err)
+			head, problems, _ := strings.Cut(strings.ReplaceAll(err.Error(), file, "FILE"), "\n")
+			require.Equal(t, "read config FILE:", head)
+			require.ElementsMatch(t, tc.want, strings.Split(problems, "\n"))
+		})
+	}
+}
+
+const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__OWNER_DSN, " +
+	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
+	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
+	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_WORKERS__CONCURRENCY, " +
+	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_DOCUMENTS__MAX_BYTES, " +
+	"LECTERN_GENERATOR__KIND, LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, " +
+	"LECTERN_LOG__FORMAT, LECTERN_CONFIG"
+
+func TestAnIdentityIsNeeded(t *testing.T) {
+	t.Parallel()
+	file := write(t, "identity: {user_id: me}\n")
+	_, err := configs.Load(request(file))
+	require.ErrorContains(t, err, file+`:1: identity.user_id: must be a UUID, not "me"`)
+	require.ErrorContains(t, err, "identity.organization_id: must be set: it is the organization that callers act for")
+}
+
+func TestBrokenYAMLIsRefusedWithItsLine(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"bad indentation": {"relay:\n  a: 1\n b: 2\n", "yaml: line"},
+		"a key twice":     {"listen: a\nlisten: b\n", `line 2: mapping key "listen" already defined at line 1`},
+		"a list":          {"- a\n", "line 1: cannot unmarshal"},
+		"two documents":   {"listen: a\n---\nlisten: b\n", "it has more than one document"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := configs.Load(request(write(t, tc.text)))
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
+	t.Parallel()
+	_, err := configs.Load(request("redis"))
+	require.EqualError(t, err, "read config redis: there is no such file, and the built-in configs are embedded, memory, postgres")
+}
+
+func request(source string, environ ...string) configs.Request {
+	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"memory", "postgres"}}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "my.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}

@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed *.yaml
+var builtin embed.FS
+
+// Embedded is the profile that needs nothing beforehand: the default.
+const Embedded = "embedded"
+
+// Names returns the names of the built-in configs.
+func Names() []string {
+	files, err := fs.Glob(builtin, "*.yaml")
+	if err != nil { // the pattern is right
+		return nil
+	}
+	for i := range files {
+		files[i] = strings.TrimSuffix(files[i], ".yaml")
+	}
+	return files
+}
+
+// source is a config as it was written.
+type source struct {
+	name   string
+	values map[string]any
+	keys   []string          // of every mapping, outer before inner, as written
+	lines  map[string]string // key to "file:line"
+}
+
+// readSource reads a built-in config or a file.
+func readSource(name string) (source, error) {
+	if name == "" {
+		name = Embedded
+	}
+	file := name + ".yaml"
+	text, err := builtin.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
+		file = name
+		text, err = os.ReadFile(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return source{}, fmt.Errorf("read config %s: there is no such file, and the built-in configs are %s",
+			name, strings.Join(Names(), ", "))
+	}
+	if err != nil {
+		return source{}, fmt.Errorf("read config: %w", err)
+	}
+	return parse(file, text)
+}
+
+func parse(file string, text []byte) (source, error) {
+	s := source{name: file, lines: map[string]string{}}
+	var document yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return s, nil // empty: the defaults
+	} else if err != nil {
+		return s, fmt.Errorf("read config %s: %w", file, err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return s, fmt.Errorf("read config %s: it has more than one document: remove the second", file)
+	}
+	// Also finds a key that is given twice.
+	if err := document.Decode(&s.values); err != nil {
+		return s, fmt.Errorf("read config %s: %w", file, err)
+	}
+	s.locate("", document.Content[0])
+	return s, nil
+}
+
+// locate records the keys of a mapping and of those within it.
+func (s *source) locate(section string, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := join(section, n.Content[i].Value)
+		s.keys = append(s.keys, key)
+		s.lines[key] = fmt.Sprintf("%s:%d", s.name, n.Content[i].Line)
+		s.locate(key, n.Content[i+1])
+	}
+}

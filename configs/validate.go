@@ -1,0 +1,114 @@
+package configs
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lectern/domain"
+)
+
+// Bounds of what may be configured.
+const (
+	maxBatchSize   = 10_000
+	maxConcurrency = 1000
+	maxConns       = 1000
+	maxAttempts    = 100
+	minTime        = 10 * time.Millisecond
+	maxTime        = 24 * time.Hour
+)
+
+// validate checks every rule and records each that is broken.
+func (l *loader) validate(c Config, r Request) {
+	l.validateListen(c.Listen)
+	l.validatePostgres(c.Postgres, r.Use)
+	l.oneOf("broker.kind", c.Broker.Kind, r.BrokerKinds)
+	l.validateRelay(c.Relay)
+	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
+	l.time("workers.job_timeout", c.Workers.JobTimeout)
+	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
+	l.oneOf("pipeline", string(c.Pipeline), []string{string(domain.PipelineAutomatic), string(domain.PipelineManual)})
+	l.between("documents.max_bytes", c.Documents.MaxBytes, 1, domain.MaxDocumentBytes)
+	l.oneOf("generator.kind", c.Generator.Kind, []string{GeneratorOutline})
+	l.validateIdentity(c.Identity)
+	l.oneOf("log.format", c.Log.Format, []string{LogText, LogJSON})
+}
+
+func (l *loader) validateListen(listen string) {
+	host, port, err := net.SplitHostPort(listen)
+	if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || n > 65535 {
+		l.problem("listen", "%q is not host:port, such as 127.0.0.1:8080", listen)
+		return
+	}
+	// Whoever reaches the API is this one identity, so nobody from elsewhere may.
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		l.problem("listen", "%s can be reached from other machines, and everyone who calls is the fixed identity: "+
+			"use a loopback address, such as 127.0.0.1:%s", listen, port)
+	}
+}
+
+func (l *loader) validateIdentity(i Identity) {
+	if i.OrganizationID == uuid.Nil {
+		l.problem("identity.organization_id", "must be set: it is the organization that callers act for")
+	}
+	if i.UserID == uuid.Nil {
+		l.problem("identity.user_id", "must be set: it is the user that callers are")
+	}
+}
+
+func (l *loader) validateRelay(r Relay) {
+	l.between("relay.batch_size", int64(r.BatchSize), 1, maxBatchSize)
+	l.time("relay.poll_min", r.PollMin)
+	l.time("relay.poll_max", r.PollMax)
+	if r.PollMax < r.PollMin {
+		l.problem("relay.poll_max", "must be relay.poll_min (%s) or more, is %s", r.PollMin, r.PollMax)
+	}
+	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
+}
+
+// validatePostgres asks for the addresses that are needed, and for none beside
+// a server of our own.
+func (l *loader) validatePostgres(p Postgres, use Use) {
+	l.between("postgres.max_conns", int64(p.MaxConns), 2, maxConns)
+	if p.RolePrefix == "" {
+		l.problem("postgres.role_prefix", "must not be empty")
+	}
+	for _, address := range []struct {
+		key, dsn string
+		use      Use
+	}{
+		{"postgres.owner_dsn", p.OwnerDSN, ForMigration},
+		{"postgres.app_dsn", p.AppDSN, ForService},
+		{"postgres.worker_dsn", p.WorkerDSN, ForService},
+		{"postgres.relay_dsn", p.RelayDSN, ForService},
+	} {
+		switch {
+		case p.Embedded && address.dsn != "":
+			l.problem(address.key, "must not be set beside postgres.embedded: remove one of them")
+		case !p.Embedded && address.dsn == "" && use == address.use:
+			l.problem(address.key, "must be set while postgres.embedded is false: give the address in %s", variable(address.key))
+		}
+	}
+}
+
+func (l *loader) oneOf(key, given string, allowed []string) {
+	if !slices.Contains(allowed, given) {
+		l.problem(key, "%q is not one of %s", given, strings.Join(allowed, ", "))
+	}
+}
+
+func (l *loader) between(key string, given, low, high int64) {
+	if given < low || given > high {
+		l.problem(key, "must be %d to %d, is %d", low, high, given)
+	}
+}
+
+func (l *loader) time(key string, given time.Duration) {
+	if given < minTime || given > maxTime {
+		l.problem(key, "must be %s to %s, is %s", minTime, maxTime, given)
+	}
+}
