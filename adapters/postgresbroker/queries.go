@@ -1,0 +1,132 @@
+package postgresbroker
+
+import (
+	"database/sql"
+	"encoding/json"
+
+	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// What is due (again) goes before what is fresh: it is older, and its delay
+// keeps it rare. Rows that others are claiming are skipped.
+const claimSQL = `
+WITH due AS (
+	SELECT seq FROM {schema}.messages
+	WHERE topic = $1 AND group_name = $2 AND due_at <= now()
+	ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+), fresh AS (
+	SELECT seq FROM {schema}.messages
+	WHERE topic = $1 AND group_name = $2 AND due_at IS NULL AND NOT EXISTS (SELECT FROM due)
+	ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE {schema}.messages AS m
+SET due_at = now() + make_interval(secs => $3), holder = $4, attempts = attempts + 1
+FROM (SELECT seq FROM due UNION ALL SELECT seq FROM fresh) AS claimed
+WHERE m.seq = claimed.seq
+RETURNING m.seq, m.uuid, m.payload, m.metadata, m.attempts`
+
+// An ack counts even when the lease is lost: the work is done. The others are
+// the holder's alone.
+const (
+	ackSQL  = `DELETE FROM {schema}.messages WHERE seq = $1`
+	nackSQL = `UPDATE {schema}.messages SET due_at = now() + make_interval(secs => $2), holder = NULL
+		WHERE seq = $1 AND holder = $3`
+	giveBackSQL = `UPDATE {schema}.messages
+		SET due_at = CASE WHEN attempts > 1 THEN now() END, attempts = attempts - 1, holder = NULL
+		WHERE seq = $1 AND holder = $2`
+	extendSQL = `UPDATE {schema}.messages SET due_at = now() + make_interval(secs => $2)
+		WHERE seq = ANY($1) AND holder = $3`
+)
+
+// delivery is a claimed row, from its claim until its outcome is stored.
+type delivery struct {
+	seq      int64
+	attempts int // this one included
+	outcome  outcome
+}
+
+type outcome int
+
+const (
+	acked outcome = iota + 1
+	nacked
+	givenBack // never handed out
+)
+
+// queries are the statements that the stock subscriber executes, as far as
+// they need nothing of a slot.
+type queries struct {
+	schema schema
+	opts   Options
+	holder string
+}
+
+var _ wsql.OffsetsAdapter = queries{}
+
+// claim asks for one row: see claimSQL.
+func (q queries) claim(topic, group string) wsql.Query {
+	return wsql.Query{Query: q.schema.in(claimSQL), Args: []any{topic, group, q.opts.Lease.Seconds(), q.holder}}
+}
+
+// scan reads a claimed row. Metadata that can't be decoded was not written by
+// us, and must not keep the subscriber from what follows: it comes out empty.
+func scan(row wsql.Scanner) (*delivery, *message.Message, error) {
+	var (
+		d                 delivery
+		uuid              string
+		payload, metadata []byte
+	)
+	if err := row.Scan(&d.seq, &uuid, &payload, &metadata, &d.attempts); err != nil {
+		return nil, nil, err
+	}
+	m := message.NewMessage(uuid, payload)
+	if err := json.Unmarshal(metadata, &m.Metadata); err != nil || m.Metadata == nil {
+		m.Metadata = message.Metadata{}
+	}
+	return &d, m, nil
+}
+
+// settle stores a delivery's outcome.
+func (q queries) settle(d *delivery) wsql.Query {
+	switch d.outcome {
+	case acked:
+		return wsql.Query{Query: q.schema.in(ackSQL), Args: []any{d.seq}}
+	case givenBack:
+		return wsql.Query{Query: q.schema.in(giveBackSQL), Args: []any{d.seq, q.holder}}
+	default:
+		delay := q.opts.retryDelay(d.attempts)
+		return wsql.Query{Query: q.schema.in(nackSQL), Args: []any{d.seq, delay.Seconds(), q.holder}}
+	}
+}
+
+// AckMessageQuery implements wsql.OffsetsAdapter. Its row is the last that the
+// stock subscriber had acked; since a claim is one row, that is all of them.
+func (q queries) AckMessageQuery(_ string, row wsql.Row, _ string) wsql.Query {
+	d, ok := row.ExtraData[deliveryKey].(*delivery)
+	if !ok {
+		return wsql.Query{}
+	}
+	return q.settle(d)
+}
+
+// deliveryKey is where a row keeps its delivery.
+const deliveryKey = "delivery"
+
+// ConsumedMessageQuery implements wsql.OffsetsAdapter with none: what it
+// changed would stand whether or not the handler acks.
+func (queries) ConsumedMessageQuery(string, wsql.Row, string, []byte) wsql.Query {
+	return wsql.Query{}
+}
+
+// NextOffsetQuery implements wsql.OffsetsAdapter with none: there are no offsets.
+func (queries) NextOffsetQuery(string, string) wsql.Query { return wsql.Query{} }
+
+// BeforeSubscribingQueries implements wsql.OffsetsAdapter with none: see Prepare.
+func (queries) BeforeSubscribingQueries(string, string) []wsql.Query { return nil }
+
+// SchemaInitializingQueries implements both adapters with none: see Prepare.
+func (queries) SchemaInitializingQueries(string) []wsql.Query { return nil }
+
+// SubscribeIsolationLevel implements wsql.SchemaAdapter: SKIP LOCKED needs no more.
+func (queries) SubscribeIsolationLevel() sql.IsolationLevel { return sql.LevelReadCommitted }
