@@ -1,0 +1,32 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"go.uber.org/fx"
+
+	"lectern/adapters/memorybroker"
+	"lectern/adapters/postgresbroker"
+)
+
+// brokerKind is what the program knows of a broker: how to make it from the
+// config's section broker.options.
+type brokerKind struct {
+	module func(options map[string]any) (fx.Option, error)
+	// dsn names the option that takes a Postgres address: beside an embedded
+	// server it is filled in. Empty for a broker that needs none.
+	dsn string
+}
+
+// brokers is the registry: broker.kind to broker. A new one is a line here, a
+// folder under adapters and a file in configs.
+func brokers() map[string]brokerKind {
+	return map[string]brokerKind{
+		"memory":   {module: memorybroker.Module},
+		"postgres": {module: postgresbroker.Module, dsn: "dsn"},
+	}
+}
+
+// brokerKinds returns the registry's names in order.
+func brokerKinds() []string { return slices.Sorted(maps.Keys(brokers())) }

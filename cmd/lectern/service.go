@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"go.uber.org/dig"
+	"go.uber.org/fx"
+
+	"lectern/adapters/connectapi"
+	"lectern/app"
+	"lectern/configs"
+	"lectern/domain"
+	"lectern/ports"
+)
+
+// How long stopping in order may take before it is cut short.
+const (
+	stopTimeout       = 20 * time.Second
+	serverStopTimeout = 10 * time.Second
+)
+
+// service is a running Lectern.
+type service struct {
+	url string
+	// ctx ends with the context that the service was started with, or when a
+	// part of it failed, which is then the cause.
+	ctx context.Context
+	app *fx.App
+	db  *database
+}
+
+// startService brings everything up, or leaves nothing behind.
+func startService(ctx context.Context, c configs.Config, log *slog.Logger, ui progress) (*service, error) {
+	// First what fails soonest: nothing else has been touched then.
+	l, err := connectapi.Listen(ctx, c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openDatabase(ctx, c, log, ui)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s := &service{url: "http://" + l.Addr().String(), db: db}
+	if err := s.start(ctx, c, log, l); err != nil {
+		_ = l.Close() // closed already if the API was the one to fail
+		return nil, errors.Join(err, db.close(ctx))
+	}
+	return s, nil
+}
+
+func (s *service) start(ctx context.Context, c configs.Config, log *slog.Logger, l net.Listener) error {
+	running, fail := context.WithCancelCause(ctx)
+	s.ctx = running
+	parts, err := wire(c, log, s.db, l, fail)
+	if err == nil {
+		s.app = fx.New(parts)
+		err = dig.RootCause(s.app.Err())
+	}
+	if err == nil {
+		err = s.app.Start(ctx)
+	}
+	if err != nil {
+		fail(err)
+	}
+	return err
+}
+
+// stop ends everything in order, the server of ours last. It returns why the
+// service failed, if it did.
+func (s *service) stop() error {
+	cause := context.Cause(s.ctx)
+	if errors.Is(cause, context.Canceled) {
+		cause = nil // we were asked to
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), stopTimeout)
+	defer cancel()
+	err := s.app.Stop(ctx)
+	return errors.Join(cause, err, s.db.close(ctx))
+}
+
+// prepareBroker makes topics and groups before anything uses them.
+func prepareBroker(lc fx.Lifecycle, broker ports.Broker) {
+	lc.Append(fx.StartHook(func(ctx context.Context) error { return prepare(ctx, broker) }))
+}
+
+// prepare registers what the pipeline uses. It may be done again at any time.
+func prepare(ctx context.Context, broker ports.Broker) error {
+	topics := make([]string, 0, len(domain.Queues()))
+	for _, queue := range domain.Queues() {
+		topics = append(topics, string(queue))
+	}
+	return broker.Prepare(ctx, topics, []string{ports.GroupWorkers, ports.GroupBackup})
+}
+
+func runWorkers(lc fx.Lifecycle, workers *app.Workers, fail context.CancelCauseFunc) {
+	background(lc, fail, "run workers", workers.Run)
+}
+
+func runRelay(lc fx.Lifecycle, relay *app.Relay, fail context.CancelCauseFunc) {
+	background(lc, fail, "run relay", relay.Run)
+}
+
+// watchServer notices when a server of ours ends by itself.
+func watchServer(lc fx.Lifecycle, db *database, fail context.CancelCauseFunc) {
+	if db.server == nil {
+		return
+	}
+	background(lc, fail, "keep Postgres running", func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-db.server.Done():
+			return errors.New("it ended by itself: run again with --verbose to see what it said")
+		}
+	})
+}
+
+func serveAPI(
+	lc fx.Lifecycle, c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health, l net.Listener,
+	fail context.CancelCauseFunc,
+) {
+	api := newAPI(c, log, courses, health)
+	background(lc, fail, "serve API", func(context.Context) error { return api.Serve(l) })
+	lc.Append(fx.StopHook(api.Shutdown))
+}
+
+// background runs a part of the service from its start to its stop. A part
+// that ends by itself ends the whole.
+func background(lc fx.Lifecycle, fail context.CancelCauseFunc, what string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	start := func() {
+		go func() {
+			defer close(done)
+			if err := run(ctx); err != nil {
+				fail(fmt.Errorf("%s: %w", what, err))
+			}
+		}()
+	}
+	stop := func(stopping context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-stopping.Done():
+			return fmt.Errorf("stop (%s): %w", what, stopping.Err())
+		}
+	}
+	lc.Append(fx.StartStopHook(start, stop))
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+
+	"lectern/adapters/connectapi"
+	"lectern/adapters/fileblobs"
+	"lectern/adapters/outlinegen"
+	"lectern/adapters/postgres"
+	"lectern/adapters/textextract"
+	"lectern/app"
+	"lectern/configs"
+	"lectern/domain"
+	"lectern/ports"
+)
+
+// What nobody has yet had reason to configure.
+const (
+	watchPoll    = time.Second // how soon another process's event reaches a watcher
+	backoffFirst = time.Second // after the first failure, of a publish or a job
+	backoffMax   = time.Minute
+)
+
+// wire is the whole service: what is started stops in the reverse order, so
+// the API first, then the relay, the workers, the broker.
+func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail context.CancelCauseFunc) (fx.Option, error) {
+	broker, err := brokerModule(c.Broker, db.addresses)
+	if err != nil {
+		return nil, inputError{fmt.Errorf("read config: broker.options: %w", err)}
+	}
+	return fx.Options(
+		fx.Supply(c, log, db, fx.Annotate(l, fx.As(new(net.Listener)))),
+		fx.Provide(func() context.CancelCauseFunc { return fail }),
+		fx.WithLogger(quietly),
+		storage(),
+		documents(),
+		broker,
+		useCases(),
+		fx.Invoke(prepareBroker, runWorkers, runRelay, watchServer, serveAPI),
+	), nil
+}
+
+// quietly sends fx's own lines to the log at debug level, its errors too: they
+// are returned as well.
+func quietly(log *slog.Logger) fxevent.Logger {
+	events := &fxevent.SlogLogger{Logger: log}
+	events.UseLogLevel(slog.LevelDebug)
+	events.UseErrorLevel(slog.LevelDebug)
+	return events
+}
+
+// brokerModule makes the module of the configured kind. Beside a server of
+// ours, a broker on Postgres uses that, unless its options name another.
+func brokerModule(b configs.Broker, a addresses) (fx.Option, error) {
+	kind := brokers()[b.Kind]
+	options := maps.Clone(b.Options)
+	if _, given := options[kind.dsn]; kind.dsn != "" && a.broker != "" && !given {
+		options = map[string]any{kind.dsn: a.broker}
+		maps.Copy(options, b.Options)
+	}
+	return kind.module(options)
+}
+
+// storage stands on Postgres, each part as its own role.
+func storage() fx.Option {
+	return fx.Module("storage", fx.Provide(
+		fx.Annotate(func(db *database) *postgres.Courses { return postgres.NewCourses(db.app) }, fx.As(new(ports.Courses))),
+		fx.Annotate(func(db *database) *postgres.Commands { return postgres.NewCommands(db.app) }, fx.As(new(ports.Commands))),
+		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay) }, fx.As(new(ports.Outbox))),
+		fx.Annotate(func(db *database) *postgres.Steps { return postgres.NewSteps(db.worker, ports.GroupWorkers) }, fx.As(new(ports.Steps))),
+	))
+}
+
+// documents keeps, reads and makes courses of files.
+func documents() fx.Option {
+	return fx.Module("documents", fx.Provide(
+		func(c configs.Config) (ports.Blobs, error) {
+			dir, err := dataDir(c)
+			if err != nil {
+				return nil, err
+			}
+			return fileblobs.New(filepath.Join(dir, "documents"))
+		},
+		func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
+			e := newExtractor(c.Documents.MaxBytes, min(c.Workers.Concurrency, runtime.NumCPU()))
+			lc.Append(fx.StopHook(e.Close))
+			return e
+		},
+		func() ports.Generator { return outlinegen.New() },
+	))
+}
+
+// newExtractor makes a reader of documents, up to readers PDFs at a time. What
+// its PDF reader compiles is kept beside the Postgres that was fetched.
+func newExtractor(maxBytes int64, readers int) *textextract.Extractor {
+	cache := "/var/cache/lectern"
+	if os.Geteuid() != 0 {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return textextract.New(textextract.Options{MaxBytes: maxBytes, Readers: readers}) // compiled anew each time
+		}
+		cache = filepath.Join(dir, "lectern")
+	}
+	return textextract.New(textextract.Options{MaxBytes: maxBytes, Readers: readers, CacheDir: filepath.Join(cache, "pdf")})
+}
+
+// useCases are the app's parts.
+func useCases() fx.Option {
+	return fx.Module("app", fx.Provide(
+		app.NewSignals,
+		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
+		newCourses, newRelay, newWorkers, app.NewHealth,
+	))
+}
+
+func newCourses(
+	c configs.Config, log *slog.Logger, courses ports.Courses, commands ports.Commands, blobs ports.Blobs,
+	extractor ports.Extractor, signals app.Signals,
+) *app.CourseService {
+	return app.NewCourseService(app.CourseDeps{
+		Courses: courses, Commands: commands, Blobs: blobs, Extractor: extractor, Signals: signals,
+		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline, WatchPoll: watchPoll,
+	})
+}
+
+func newRelay(
+	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, backoff app.Backoff,
+) *app.Relay {
+	return app.NewRelay(app.RelayDeps{
+		Outbox: outbox, Broker: broker, Wake: signals.Entries, Backoff: backoff, Now: time.Now, Log: log,
+		Config: app.RelayConfig(c.Relay),
+	})
+}
+
+func newWorkers(
+	c configs.Config, log *slog.Logger, steps ports.Steps, broker ports.Broker, blobs ports.Blobs, extractor ports.Extractor,
+	generator ports.Generator, signals app.Signals, backoff app.Backoff,
+) *app.Workers {
+	return app.NewWorkers(app.WorkerDeps{
+		Steps: steps, Broker: broker, Blobs: blobs, Extractor: extractor, Generator: generator, Signals: signals,
+		Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
+	})
+}
+
+func newAPI(c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health) *connectapi.Server {
+	return connectapi.New(connectapi.Config{
+		Courses: courses, Health: health, Authenticator: connectapi.FixedIdentity(domain.Identity(c.Identity)), Logger: log,
+		MaxDocumentBytes: int(c.Documents.MaxBytes),
+	})
+}
