@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -99,7 +98,7 @@ func (c client) watch(ctx context.Context, id string, see func(*lecternv1.Event)
 	for {
 		seen, err := c.watchOnce(ctx, id, after, see)
 		if err == nil || ctx.Err() != nil || connect.CodeOf(err) != connect.CodeUnavailable {
-			return errors.Join(context.Cause(ctx), fromServer(err))
+			return fromServer(err)
 		}
 		after = max(after, seen)
 		select {
@@ -146,17 +145,15 @@ func (c client) course(ctx context.Context, id string) (*lecternv1.GetCourseResp
 	return got.Msg, nil
 }
 
-// courses hands over the courses, newest first, until more says no.
-func (c client) courses(ctx context.Context, more func(*lecternv1.Course) bool) error {
+// courses hands over all courses, newest first.
+func (c client) courses(ctx context.Context, see func(*lecternv1.Course)) error {
 	for token := ""; ; {
 		page, err := c.api.ListCourses(ctx, connect.NewRequest(&lecternv1.ListCoursesRequest{PageSize: 100, PageToken: token}))
 		if err != nil {
 			return fromServer(err)
 		}
 		for _, course := range page.Msg.GetCourses() {
-			if !more(course) {
-				return nil
-			}
+			see(course)
 		}
 		if token = page.Msg.GetNextPageToken(); token == "" {
 			return nil

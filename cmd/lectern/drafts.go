@@ -29,7 +29,7 @@ func (g *generation) placeSafely(ctx context.Context, c client, config configs.C
 	case err == nil:
 		return id, os.Remove(draft)
 	case ctx.Err() != nil:
-		return id, errors.Join(context.Cause(ctx), errors.New("the course will be made the next time Lectern starts"))
+		return id, ctx.Err() // the next start goes on
 	case id != "":
 		err = errors.Join(err, c.cancel(ctx, id, g.order.Key))
 	}

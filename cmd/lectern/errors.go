@@ -89,6 +89,9 @@ func fromServer(err error) error {
 	switch failed.Code() {
 	case connect.CodeInvalidArgument, connect.CodeResourceExhausted, connect.CodeNotFound:
 		return inputError{errors.New(failed.Message())}
+	case connect.CodeUnavailable:
+		return fmt.Errorf("the server can't be reached, or can't answer now: %s\n"+
+			"Start one with 'lectern serve', or leave out --server.", failed.Message())
 	default:
 		return errors.New(failed.Message())
 	}

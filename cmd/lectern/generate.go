@@ -21,7 +21,6 @@ import (
 type generation struct {
 	*program
 	order   order
-	server  string
 	out     string
 	format  string
 	timeout time.Duration
@@ -57,7 +56,7 @@ is interrupted, by Ctrl-C or worse, goes on the next time Lectern starts.`,
 	flags.StringVar(&style, "style", string(domain.StyleConversational), "manner of teaching; press Tab, or:\n"+wrapped(styleNames()))
 	flags.StringVar(&g.order.Language, "language", "en", "`tag` of the language to write in, such as en or ru")
 	flags.IntVar(&g.order.Lessons, "lessons", 0, "lessons wanted, 10 to 200 (default as many as the documents give)")
-	flags.StringVar(&g.server, "server", "", "`URL` of a running server, such as http://127.0.0.1:8080")
+	flags.StringVar(&p.server, "server", "", "`URL` of a running server, such as http://127.0.0.1:8080")
 	flags.StringVar(&g.out, "out", "", "write the course to a `file`, whole or not at all, instead of standard output")
 	formatFlag(cmd, &g.format)
 	flags.DurationVar(&g.timeout, "timeout", 15*time.Minute, "give up after this long")
@@ -71,7 +70,7 @@ func (g *generation) run(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, g.timeout,
-		fmt.Errorf("the time is up (--timeout %s); the course goes on when Lectern runs again", g.timeout))
+		fmt.Errorf("the time is up (--timeout %s); what was begun goes on the next time Lectern starts", g.timeout))
 	defer cancel()
 	ui := newProgress(g.stderr)
 	defer ui.close()
@@ -115,7 +114,10 @@ func (g *generation) onServer(ctx context.Context, ui progress) error {
 		}
 		return err
 	}
-	return g.finish(ctx, c, id, ui)
+	if err = g.finish(ctx, c, id, ui); ctx.Err() != nil {
+		return fmt.Errorf("stopped waiting; the course goes on at the server: %s", g.hint("show", id))
+	}
+	return err
 }
 
 // onOwn makes the course on a service in this process.
@@ -131,7 +133,7 @@ func (g *generation) onOwn(ctx context.Context, ui progress) error {
 	if err != nil {
 		return err
 	}
-	err = g.onService(s.ctx, config, s.url, ui)
+	err = s.why(g.onService(s.ctx, config, s.url, ui))
 	return errors.Join(err, s.stop())
 }
 
@@ -142,7 +144,9 @@ func (g *generation) onService(ctx context.Context, config configs.Config, url s
 	if err != nil {
 		return err
 	}
-	g.resume(ctx, config, url, ui)
+	if config.Postgres.Embedded {
+		g.resume(ctx, config, url, ui)
+	}
 	id, err := g.placeSafely(ctx, c, config, ui)
 	if err != nil {
 		return err
@@ -150,14 +154,17 @@ func (g *generation) onService(ctx context.Context, config configs.Config, url s
 	if err := g.finish(ctx, c, id, ui); err != nil {
 		return err
 	}
-	return g.awaitOthers(ctx, c, ui)
+	if config.Postgres.Embedded {
+		awaitOthers(ctx, c, ui)
+	}
+	return nil
 }
 
 // finish waits for a course that was started, and hands it over.
 func (g *generation) finish(ctx context.Context, c client, id string, ui progress) error {
 	seen := newStages(ui)
 	if err := c.watch(ctx, id, seen.see); err != nil {
-		return fmt.Errorf("wait for course %s: %w", id, err)
+		return err
 	}
 	ui.close()
 	got, err := c.course(ctx, id)
@@ -206,22 +213,24 @@ func (g *generation) tellWhere(id string, ui progress) {
 }
 
 // awaitOthers lets the courses that an earlier run left unfinished end, so that
-// stopping does not interrupt them again.
-func (g *generation) awaitOthers(ctx context.Context, c client, ui progress) error {
+// stopping does not interrupt them again. Its own course is made by then, so
+// not to be able to wait is no failure.
+func awaitOthers(ctx context.Context, c client, ui progress) {
 	var others []*lecternv1.Course
-	err := c.courses(ctx, func(course *lecternv1.Course) bool {
+	err := c.courses(ctx, func(course *lecternv1.Course) {
 		if running(course) {
 			others = append(others, course)
 		}
-		return true
 	})
 	for _, other := range others {
-		ui.say("Waiting for course %s (%s), which an earlier run left unfinished", other.GetCourseId(), other.GetTitle())
 		if err == nil {
+			ui.say("Waiting for course %s (%s), which an earlier run left unfinished", other.GetCourseId(), plain(other.GetTitle()))
 			err = c.watch(ctx, other.GetCourseId(), func(*lecternv1.Event) {})
 		}
 	}
-	return err
+	if err != nil {
+		ui.say("Not waiting any longer; what is unfinished goes on the next time Lectern starts")
+	}
 }
 
 // checkOut refuses a place that nothing can be written to.

@@ -50,7 +50,7 @@ func (m *markdown) lesson(l domain.Lesson) {
 	m.paragraphs(l.Content)
 	exercises := make([]string, len(l.Exercises))
 	for i, e := range l.Exercises {
-		exercises[i] = e.Title + ". " + e.Description
+		exercises[i] = e.Title + " — " + e.Description
 	}
 	m.list("**"+m.labels.exercises+"**", exercises)
 	sources := make([]string, len(l.Sources))

@@ -17,9 +17,9 @@ type program struct {
 	environ        []string
 	stdout, stderr io.Writer
 
-	// Flags of every subcommand.
-	config, dataDir string
-	verbose         bool
+	// Flags of every subcommand, and --server of those that call one.
+	config, dataDir, server string
+	verbose                 bool
 }
 
 // run runs a command line and returns the exit code.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -49,5 +50,9 @@ func (p *program) serve(ctx context.Context, listen string) error {
 	}
 	<-s.ctx.Done()
 	log.Info("stopping")
-	return s.stop()
+	err = context.Cause(s.ctx)
+	if errors.Is(err, context.Canceled) {
+		err = nil // we were asked to
+	}
+	return errors.Join(err, s.stop())
 }

@@ -70,17 +70,27 @@ func (s *service) start(ctx context.Context, c configs.Config, log *slog.Logger,
 	return err
 }
 
-// stop ends everything in order, the server of ours last. It returns why the
-// service failed, if it did.
-func (s *service) stop() error {
+// why returns what really stopped somebody who used the service and got err:
+// when the service ended meanwhile, that is the reason and err a mere result.
+func (s *service) why(err error) error {
 	cause := context.Cause(s.ctx)
-	if errors.Is(cause, context.Canceled) {
-		cause = nil // we were asked to
+	switch {
+	case err == nil || cause == nil:
+		return err
+	case errors.Is(cause, context.Canceled):
+		return errInterrupted
+	default:
+		return cause
 	}
+}
+
+var errInterrupted = errors.New("stopped before it was done; what was begun goes on the next time Lectern starts")
+
+// stop ends everything in order, the server of ours last.
+func (s *service) stop() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), stopTimeout)
 	defer cancel()
-	err := s.app.Stop(ctx)
-	return errors.Join(cause, err, s.db.close(ctx))
+	return errors.Join(s.app.Stop(ctx), s.db.close(ctx))
 }
 
 // prepareBroker makes topics and groups before anything uses them.

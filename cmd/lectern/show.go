@@ -19,22 +19,21 @@ import (
 const serverUsage = "`URL` of a running server (default: the data on this machine, which no server may be using)"
 
 func (p *program) listCommand() *cobra.Command {
-	var server string
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the courses, newest first",
 		Example: "  lectern list\n  lectern list --server http://127.0.0.1:8080",
 		Args:    positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withClient(cmd.Context(), server, p.list)
+			return p.withClient(cmd.Context(), p.list)
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", serverUsage)
+	cmd.Flags().StringVar(&p.server, "server", "", serverUsage)
 	return cmd
 }
 
 func (p *program) showCommand() *cobra.Command {
-	var server, format string
+	var format string
 	var events bool
 	cmd := &cobra.Command{
 		Use:   "show COURSE_ID",
@@ -47,7 +46,7 @@ func (p *program) showCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return p.withClient(cmd.Context(), server, func(ctx context.Context, c client) error {
+			return p.withClient(cmd.Context(), func(ctx context.Context, c client) error {
 				if events {
 					return p.showEvents(ctx, c, args[0])
 				}
@@ -55,16 +54,16 @@ func (p *program) showCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", serverUsage)
+	cmd.Flags().StringVar(&p.server, "server", "", serverUsage)
 	cmd.Flags().BoolVar(&events, "events", false, "print the course's events instead: every change of its state, every job")
 	formatFlag(cmd, &format)
 	return cmd
 }
 
 // withClient calls a server, or a service that runs here for as long.
-func (p *program) withClient(ctx context.Context, server string, use func(context.Context, client) error) error {
-	if server != "" {
-		c, err := newClient(server)
+func (p *program) withClient(ctx context.Context, use func(context.Context, client) error) error {
+	if p.server != "" {
+		c, err := newClient(p.server)
 		if err != nil {
 			return err
 		}
@@ -82,7 +81,7 @@ func (p *program) withClient(ctx context.Context, server string, use func(contex
 	}
 	c, err := newClient(s.url)
 	if err == nil {
-		err = use(s.ctx, c)
+		err = s.why(use(s.ctx, c))
 	}
 	return errors.Join(err, s.stop())
 }
@@ -90,13 +89,15 @@ func (p *program) withClient(ctx context.Context, server string, use func(contex
 func (p *program) list(ctx context.Context, c client) error {
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "COURSE\tCREATED\tSTATE\tTITLE") // Flush tells
-	err := c.courses(ctx, func(course *lecternv1.Course) bool {
+	err := c.courses(ctx, func(course *lecternv1.Course) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", course.GetCourseId(),
 			course.GetCreatedAt().AsTime().Local().Format(time.DateTime),
 			connectapi.StateFromProto(course.GetState()), plain(course.GetTitle()))
-		return true
 	})
-	return errors.Join(err, table.Flush())
+	if err != nil {
+		return err
+	}
+	return table.Flush()
 }
 
 func (p *program) showCourse(ctx context.Context, c client, id, format string) error {
@@ -154,11 +155,12 @@ func details(d *lecternv1.EventData) string {
 // hint is a command of ours to type next, for the same data.
 func (p *program) hint(args ...string) string {
 	words := append([]string{p.name}, args...)
-	if p.config != "" {
-		words = append(words, "--config", p.config)
-	}
-	if p.dataDir != "" {
-		words = append(words, "--data-dir", p.dataDir)
+	for _, flag := range []struct{ name, value string }{
+		{"--server", p.server}, {"--config", p.config}, {"--data-dir", p.dataDir},
+	} {
+		if flag.value != "" {
+			words = append(words, flag.name, flag.value)
+		}
 	}
 	return strings.Join(words, " ")
 }
