@@ -13,6 +13,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"lectern/ports"
@@ -51,7 +52,7 @@ func New(ctx context.Context, opts Options, log *slog.Logger) (*Broker, error) {
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("make postgres broker: %w", err)
 	}
-	config, err := pgxpool.ParseConfig(opts.DSN)
+	config, err := poolConfig(opts.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("make postgres broker: %w", err)
 	}
@@ -74,6 +75,20 @@ func New(ctx context.Context, opts Options, log *slog.Logger) (*Broker, error) {
 		leases:    newLeases(),
 		consumers: map[*consumer]struct{}{},
 	}, nil
+}
+
+// poolConfig has statements planned each time, unless the DSN says otherwise:
+// a plan made while the tables were nearly empty would scan a backlog from end
+// to end. (And a pooler such as PgBouncer knows no prepared statements.)
+func poolConfig(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	return config, nil
 }
 
 // Subscriber implements ports.Broker.

@@ -54,7 +54,7 @@ func (s *system) Sever(t *testing.T, b ports.Broker) {
 	s.proxies[b].sever()
 }
 
-func open(t *testing.T, dsn string, raw map[string]any) *postgresbroker.Broker {
+func open(t testing.TB, dsn string, raw map[string]any) *postgresbroker.Broker {
 	t.Helper()
 	raw["dsn"] = dsn
 	opts, err := postgresbroker.DecodeOptions(raw)
@@ -65,7 +65,7 @@ func open(t *testing.T, dsn string, raw map[string]any) *postgresbroker.Broker {
 	return b
 }
 
-func testLogger(t *testing.T) *slog.Logger {
+func testLogger(t testing.TB) *slog.Logger {
 	t.Helper()
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }

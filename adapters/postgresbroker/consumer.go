@@ -41,7 +41,7 @@ func (c *consumer) subscribe(ctx context.Context, topic string) (<-chan *message
 	signal, remove := b.signals.add(topic)
 	sub := newSubscription(ctx, b, topic, c.group, signal)
 	for range b.opts.Concurrency {
-		if err := sub.start(b.db, b.queries, topic, c.group); err != nil {
+		if err := sub.start(b.db, b.queries); err != nil {
 			sub.stop()
 			sub.run(remove)
 			return nil, fmt.Errorf("subscribe to %q: %w", topic, err)

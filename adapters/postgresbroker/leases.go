@@ -3,8 +3,6 @@ package postgresbroker
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,49 +12,62 @@ import (
 // leases are the rows that this process holds. They are extended together.
 type leases struct {
 	mu   sync.Mutex
-	seqs map[int64]struct{}
+	rows map[rowKey]struct{}
 }
 
-func newLeases() *leases { return &leases{seqs: map[int64]struct{}{}} }
-
-func (l *leases) add(seq int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seqs[seq] = struct{}{}
+type rowKey struct {
+	topic, group string
+	seq          int64
 }
 
-func (l *leases) remove(seq int64) {
+func newLeases() *leases { return &leases{rows: map[rowKey]struct{}{}} }
+
+func (l *leases) add(row rowKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.seqs, seq)
+	l.rows[row] = struct{}{}
 }
 
-func (l *leases) held() []int64 {
+func (l *leases) remove(row rowKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Keys(l.seqs))
+	delete(l.rows, row)
+}
+
+func (l *leases) held() (topics, groups []string, seqs []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for row := range l.rows {
+		topics, groups, seqs = append(topics, row.topic), append(groups, row.group), append(seqs, row.seq)
+	}
+	return topics, groups, seqs
 }
 
 // extend keeps the leases from ending until ctx ends.
 func (l *leases) extend(ctx context.Context, pool *pgxpool.Pool, q queries, log *slog.Logger) {
-	every := q.opts.Lease / 3
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(q.opts.Lease / 3)
 	defer ticker.Stop()
-	for {
+	for failing := false; ; {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
-		held := l.held()
-		if len(held) == 0 {
-			continue
+		err := l.extendOnce(ctx, pool, q)
+		if err != nil && !failing && ctx.Err() == nil {
+			log.Warn("Leases not extended, what is in hand may come again", "error", err)
 		}
-		limited, cancel := context.WithTimeout(ctx, every)
-		_, err := pool.Exec(limited, q.schema.in(extendSQL), held, q.opts.Lease.Seconds(), q.holder)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			log.Warn("Leases not extended; messages in hand may come again", "messages", len(held), "error", err)
-		}
+		failing = err != nil
 	}
+}
+
+func (l *leases) extendOnce(ctx context.Context, pool *pgxpool.Pool, q queries) error {
+	topics, groups, seqs := l.held()
+	if len(seqs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, q.opts.Lease/3)
+	defer cancel()
+	_, err := pool.Exec(ctx, q.schema.in(extendSQL), topics, groups, seqs, q.opts.Lease.Seconds(), q.holder)
+	return err
 }

@@ -15,8 +15,7 @@ import (
 // Options configures a Broker; DecodeOptions names the defaults.
 type Options struct {
 	// DSN is the server's postgres:// address, with a role that may create the
-	// schema or owns it. Behind PgBouncer in transaction mode it needs
-	// default_query_exec_mode=cache_describe. Required.
+	// schema or owns it. Required.
 	DSN string `mapstructure:"dsn"`
 
 	// Schema holds the broker's tables; "lectern_broker" by default.

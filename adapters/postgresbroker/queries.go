@@ -20,23 +20,28 @@ WITH due AS (
 	WHERE topic = $1 AND group_name = $2 AND due_at IS NULL AND NOT EXISTS (SELECT FROM due)
 	ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-UPDATE {schema}.messages AS m
+UPDATE {schema}.messages
 SET due_at = now() + make_interval(secs => $3), holder = $4, attempts = attempts + 1
-FROM (SELECT seq FROM due UNION ALL SELECT seq FROM fresh) AS claimed
-WHERE m.seq = claimed.seq
-RETURNING m.seq, m.uuid, m.payload, m.metadata, m.attempts`
+WHERE topic = $1 AND group_name = $2 AND seq = (SELECT seq FROM due UNION ALL SELECT seq FROM fresh)
+RETURNING seq, uuid, payload, metadata, attempts`
 
 // An ack counts even when the lease is lost: the work is done. The others are
 // the holder's alone.
 const (
-	ackSQL  = `DELETE FROM {schema}.messages WHERE seq = $1`
-	nackSQL = `UPDATE {schema}.messages SET due_at = now() + make_interval(secs => $2), holder = NULL
-		WHERE seq = $1 AND holder = $3`
-	giveBackSQL = `UPDATE {schema}.messages
-		SET due_at = CASE WHEN attempts > 1 THEN now() END, attempts = attempts - 1, holder = NULL
-		WHERE seq = $1 AND holder = $2`
-	extendSQL = `UPDATE {schema}.messages SET due_at = now() + make_interval(secs => $2)
-		WHERE seq = ANY($1) AND holder = $3`
+	ackSQL  = `DELETE FROM {schema}.messages WHERE topic = $1 AND group_name = $2 AND seq = $3`
+	nackSQL = `
+UPDATE {schema}.messages
+SET due_at = now() + make_interval(secs => $5), holder = NULL
+WHERE topic = $1 AND group_name = $2 AND seq = $3 AND holder = $4`
+	giveBackSQL = `
+UPDATE {schema}.messages
+SET due_at = CASE WHEN attempts > 1 THEN now() END, attempts = attempts - 1, holder = NULL
+WHERE topic = $1 AND group_name = $2 AND seq = $3 AND holder = $4`
+	extendSQL = `
+UPDATE {schema}.messages AS m
+SET due_at = now() + make_interval(secs => $4)
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS held (topic, group_name, seq)
+WHERE m.topic = held.topic AND m.group_name = held.group_name AND m.seq = held.seq AND m.holder = $5`
 )
 
 // delivery is a claimed row, from its claim until its outcome is stored.
@@ -87,27 +92,24 @@ func scan(row wsql.Scanner) (*delivery, *message.Message, error) {
 	return &d, m, nil
 }
 
-// settle stores a delivery's outcome.
-func (q queries) settle(d *delivery) wsql.Query {
-	switch d.outcome {
-	case acked:
-		return wsql.Query{Query: q.schema.in(ackSQL), Args: []any{d.seq}}
-	case givenBack:
-		return wsql.Query{Query: q.schema.in(giveBackSQL), Args: []any{d.seq, q.holder}}
-	default:
-		delay := q.opts.retryDelay(d.attempts)
-		return wsql.Query{Query: q.schema.in(nackSQL), Args: []any{d.seq, delay.Seconds(), q.holder}}
-	}
-}
-
-// AckMessageQuery implements wsql.OffsetsAdapter. Its row is the last that the
-// stock subscriber had acked; since a claim is one row, that is all of them.
-func (q queries) AckMessageQuery(_ string, row wsql.Row, _ string) wsql.Query {
+// AckMessageQuery implements wsql.OffsetsAdapter: it stores an outcome, which
+// need not be an ack. Its row is the last that the stock subscriber had acked;
+// since a claim is one row, that is all of them.
+func (q queries) AckMessageQuery(topic string, row wsql.Row, group string) wsql.Query {
 	d, ok := row.ExtraData[deliveryKey].(*delivery)
 	if !ok {
 		return wsql.Query{}
 	}
-	return q.settle(d)
+	args := []any{topic, group, d.seq, q.holder}
+	switch d.outcome {
+	case acked:
+		return wsql.Query{Query: q.schema.in(ackSQL), Args: args[:3]}
+	case givenBack:
+		return wsql.Query{Query: q.schema.in(giveBackSQL), Args: args}
+	default:
+		delay := q.opts.retryDelay(d.attempts)
+		return wsql.Query{Query: q.schema.in(nackSQL), Args: append(args, delay.Seconds())}
+	}
 }
 
 // deliveryKey is where a row keeps its delivery.

@@ -29,8 +29,9 @@ const (
 // A row of messages is fresh while due_at is null, else due at due_at: it is
 // then either leased by its holder until then, or waiting for a retry.
 //
-// The rows come and go, so vacuum must not wait for a share of what was there
-// at most.
+// No index begins with seq alone: to find a group's first row, the planner
+// would take it, and read past those of every other group. The rows come and
+// go, so vacuum must not wait for a share of what was there at most.
 const makeTablesSQL = `
 CREATE TABLE {schema}.subscriptions (
 	topic text NOT NULL,
@@ -39,7 +40,7 @@ CREATE TABLE {schema}.subscriptions (
 	PRIMARY KEY (topic, group_name)
 );
 CREATE TABLE {schema}.messages (
-	seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	seq bigint GENERATED ALWAYS AS IDENTITY,
 	topic text NOT NULL,
 	group_name text NOT NULL,
 	uuid text NOT NULL,
@@ -48,7 +49,8 @@ CREATE TABLE {schema}.messages (
 	published_at timestamptz NOT NULL DEFAULT now(),
 	attempts integer NOT NULL DEFAULT 0,
 	due_at timestamptz,
-	holder text
+	holder text,
+	PRIMARY KEY (topic, group_name, seq)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX messages_fresh ON {schema}.messages (topic, group_name, seq) WHERE due_at IS NULL;
 CREATE INDEX messages_due ON {schema}.messages (topic, group_name, due_at) WHERE due_at IS NOT NULL;

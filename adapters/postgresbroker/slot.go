@@ -58,8 +58,7 @@ func (s *slot) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
 		return wsql.Row{}, err
 	}
 	s.claimed = d
-	s.sub.leases.add(d.seq)
-	s.sub.pace.found()
+	s.sub.began(d)
 	// An offset of 0 would never be acknowledged; the sequence begins with 1.
 	return wsql.Row{Offset: d.seq, Msg: m, ExtraData: map[string]any{deliveryKey: d}}, nil
 }

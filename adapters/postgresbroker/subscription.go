@@ -15,10 +15,11 @@ import (
 
 // subscription hands out one topic's messages to one consumer, by its slots.
 type subscription struct {
-	opts   Options
-	log    *slog.Logger
-	leases *leases
-	out    chan *message.Message
+	opts         Options
+	log          *slog.Logger
+	topic, group string
+	leases       *leases
+	out          chan *message.Message
 
 	turn   chan struct{}   // full while somebody has it
 	pace   *pace           // of who has the turn
@@ -41,6 +42,8 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, signal
 	s := &subscription{
 		opts:   b.opts,
 		log:    b.log.With("topic", topic, "group", group),
+		topic:  topic,
+		group:  group,
 		leases: b.leases,
 		out:    make(chan *message.Message),
 		turn:   make(chan struct{}, 1),
@@ -55,11 +58,11 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, signal
 }
 
 // start starts a slot.
-func (s *subscription) start(db *sql.DB, q queries, topic, group string) error {
+func (s *subscription) start(db *sql.DB, q queries) error {
 	slot := &slot{DB: db, queries: q, sub: s}
 	ackDeadline := 10 * 365 * 24 * time.Hour // the lease decides; 0 is refused
 	inner, err := wsql.NewSubscriber(slot, wsql.SubscriberConfig{
-		ConsumerGroup:  group,
+		ConsumerGroup:  s.group,
 		AckDeadline:    &ackDeadline,
 		BackoffManager: slot,
 		SchemaAdapter:  slot,
@@ -69,7 +72,7 @@ func (s *subscription) start(db *sql.DB, q queries, topic, group string) error {
 		return fmt.Errorf("make subscriber: %w", err)
 	}
 	s.slots = append(s.slots, inner)
-	claimed, err := inner.Subscribe(s.working, topic)
+	claimed, err := inner.Subscribe(s.working, s.topic)
 	if err != nil {
 		return err
 	}
@@ -146,12 +149,18 @@ func (s *subscription) handOut(m *message.Message, handedOut func()) outcome {
 	return nacked
 }
 
+// began notes a claim.
+func (s *subscription) began(d *delivery) {
+	s.leases.add(rowKey{s.topic, s.group, d.seq})
+	s.pace.found()
+}
+
 // ended notes what came of a round: d is nil if nothing was claimed. Without a
 // delivery in hand its slot has the turn.
 func (s *subscription) ended(d *delivery, err error) {
 	switch {
 	case d != nil:
-		s.leases.remove(d.seq)
+		s.leases.remove(rowKey{s.topic, s.group, d.seq})
 		if d.outcome != acked {
 			s.wake() // it may be due before the next look
 		}
