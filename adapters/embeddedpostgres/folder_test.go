@@ -13,6 +13,7 @@ import (
 )
 
 func TestForeignFolderIsRefusedUntouched(t *testing.T) {
+	t.Parallel()
 	version := new(*embeddedpostgres.VersionError)
 	foreign := new(*embeddedpostgres.ForeignFolderError)
 	for name, c := range map[string]struct {
@@ -46,6 +47,7 @@ func TestForeignFolderIsRefusedUntouched(t *testing.T) {
 }
 
 func TestLostPasswordIsExplained(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	stop(t, start(t, options(dir)))
 	for name, spoil := range map[string]func(path string) error{
@@ -66,6 +68,7 @@ func TestLostPasswordIsExplained(t *testing.T) {
 }
 
 func TestFolderClosedToTheServersUserIsExplained(t *testing.T) {
+	t.Parallel()
 	closed := filepath.Dir(folder(t))
 	target := filepath.Join(closed, "not", "there", "yet")
 	stranger := uint32(os.Getuid() + 12345)

@@ -103,7 +103,13 @@ func (p *process) stop(ctx context.Context) error {
 }
 
 // abandon stops a server whose start failed, even when that was by its context.
+// How one ended that is gone already is known.
 func (p *process) abandon(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 	defer cancel()
 	return p.stop(ctx)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestFolderOfAKilledProcessIsFreeAndWhole(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	program, super := helper(t, dir, "postgres://")
 	exec1(t, super, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -44,6 +45,7 @@ func TestFolderOfAKilledProcessIsFreeAndWhole(t *testing.T) {
 // The server is frozen while its program dies, so it can't stop by itself; it is
 // thawed once the next start has noticed it.
 func TestOrphanedServerIsStopped(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	program, _ := helper(t, dir, "postgres://")
 	orphan := serverPID(t, dir)
@@ -66,8 +68,10 @@ func TestOrphanedServerIsStopped(t *testing.T) {
 }
 
 func TestStartAfterOneThatWasKilledHalfWay(t *testing.T) {
+	t.Parallel()
 	for _, step := range []embeddedpostgres.Step{embeddedpostgres.StepInitialize, embeddedpostgres.StepStart} {
 		t.Run(string(step), func(t *testing.T) {
+			t.Parallel()
 			dir := folder(t)
 			program, _ := helper(t, dir, string(step))
 			kill(program)
@@ -77,8 +81,10 @@ func TestStartAfterOneThatWasKilledHalfWay(t *testing.T) {
 }
 
 func TestStartAfterOneThatWasCancelledHalfWay(t *testing.T) {
+	t.Parallel()
 	for _, step := range []embeddedpostgres.Step{embeddedpostgres.StepInitialize, embeddedpostgres.StepStart} {
 		t.Run(string(step), func(t *testing.T) {
+			t.Parallel()
 			dir := folder(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			o := options(dir)
@@ -95,13 +101,19 @@ func TestStartAfterOneThatWasCancelledHalfWay(t *testing.T) {
 	}
 }
 
-// A pid file may name a process that is somebody else's by now: here, us.
+// A pid file may name a process that is somebody else's by now: here, another
+// server's, which Postgres would take for one on this folder.
 func TestStalePIDFileIsIgnored(t *testing.T) {
-	dir := folder(t)
+	t.Parallel()
+	dir, elsewhere := folder(t), folder(t)
 	stop(t, start(t, options(dir)))
-	stale := fmt.Sprintf("%d\n%s\n", os.Getpid(), filepath.Join(dir, "data"))
+	other := start(t, options(elsewhere))
+	stale := fmt.Sprintf("%d\n%s\n", serverPID(t, elsewhere), filepath.Join(dir, "data"))
 	must(t, os.WriteFile(filepath.Join(dir, "data", "postmaster.pid"), []byte(stale), 0o644))
 	usable(t, dir)
+	if query[int](t, other.SuperuserDSN(), "SELECT 1") != 1 {
+		t.Error("the other server was harmed")
+	}
 }
 
 // usable proves that a start works and leaves nothing half done.

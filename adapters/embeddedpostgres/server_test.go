@@ -15,6 +15,7 @@ import (
 )
 
 func TestDataSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	first := start(t, options(dir))
 	exec1(t, dsn(t, first, owner), "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -27,6 +28,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 }
 
 func TestServerIsSafeByDefault(t *testing.T) {
+	t.Parallel()
 	o := options(folder(t))
 	o.Settings = map[string]string{"listen_addresses": "*"}
 	super := start(t, o).SuperuserDSN()
@@ -48,6 +50,7 @@ func TestServerIsSafeByDefault(t *testing.T) {
 }
 
 func TestRolesHaveTheirPowersAndNoMore(t *testing.T) {
+	t.Parallel()
 	s := start(t, options(folder(t)))
 	const powers = `SELECT concat_ws(' ', CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolcreaterole THEN 'createrole' END,
 		CASE WHEN rolsuper THEN 'super' END, CASE WHEN rolbypassrls THEN 'bypassrls' END,
@@ -70,6 +73,7 @@ func TestRolesHaveTheirPowersAndNoMore(t *testing.T) {
 }
 
 func TestRolesAreMendedAtTheNextStart(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	first := start(t, options(dir))
 	exec1(t, first.SuperuserDSN(), "ALTER ROLE lectern_app SUPERUSER PASSWORD 'other'")
@@ -82,6 +86,7 @@ func TestRolesAreMendedAtTheNextStart(t *testing.T) {
 }
 
 func TestWrongPasswordIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	s := start(t, options(dir))
 	config, err := pgx.ParseConfig(dsn(t, s, app))
@@ -99,6 +104,7 @@ func TestWrongPasswordIsRefused(t *testing.T) {
 }
 
 func TestTakenPortIsReplaced(t *testing.T) {
+	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { must(t, listener.Close()) }()
@@ -114,6 +120,7 @@ func TestTakenPortIsReplaced(t *testing.T) {
 }
 
 func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
+	t.Parallel()
 	dir := folder(t)
 	s := start(t, options(dir))
 	must(t, syscall.Kill(serverPID(t, dir), syscall.SIGINT))
@@ -122,6 +129,7 @@ func TestServerThatEndsByItselfIsNoticed(t *testing.T) {
 }
 
 func TestStopEndsConnectionsOfOthers(t *testing.T) {
+	t.Parallel()
 	s := start(t, options(folder(t)))
 	conn := connect(t, dsn(t, s, app))
 	stop(t, s)
@@ -131,6 +139,7 @@ func TestStopEndsConnectionsOfOthers(t *testing.T) {
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*embeddedpostgres.Options){
 		"no folder":               func(o *embeddedpostgres.Options) { o.Dir = "" },
 		"no owner":                func(o *embeddedpostgres.Options) { o.Owner = "" },
