@@ -12,7 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	"lectern/adapters/connectapi"
-	"lectern/adapters/connectapi/gen/lectern/v1"
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 	"lectern/domain"
 )

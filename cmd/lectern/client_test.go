@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lectern/adapters/connectapi"
-	"lectern/adapters/connectapi/gen/lectern/v1"
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 	"lectern/configs"
 	"lectern/domain"

@@ -52,7 +52,7 @@ func exitCode(err error) int {
 
 // misuse is a command line that can't be understood.
 func misuse(cmd *cobra.Command, err error) error {
-	return inputError{fmt.Errorf("%w\nSee '%s --help'.", err, cmd.CommandPath())}
+	return inputError{fmt.Errorf("%w\nsee '%s --help'", err, cmd.CommandPath())}
 }
 
 // positional makes a check of a command's arguments name the command's help.
@@ -91,7 +91,7 @@ func fromServer(err error) error {
 		return inputError{errors.New(failed.Message())}
 	case connect.CodeUnavailable:
 		return fmt.Errorf("the server can't be reached, or can't answer now: %s\n"+
-			"Start one with 'lectern serve', or leave out --server.", failed.Message())
+			"start one with 'lectern serve', or leave out --server", failed.Message())
 	default:
 		return errors.New(failed.Message())
 	}

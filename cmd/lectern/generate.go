@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lectern/adapters/connectapi"
-	"lectern/adapters/connectapi/gen/lectern/v1"
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/configs"
 	"lectern/domain"
 )
@@ -129,12 +129,9 @@ func (g *generation) onOwn(ctx context.Context, ui progress) error {
 	if err := g.order.check(ctx, config.Documents.MaxBytes); err != nil {
 		return err
 	}
-	s, err := startService(ctx, config, g.logger(config.Log, true, ui), ui)
-	if err != nil {
-		return err
-	}
-	err = s.why(g.onService(s.ctx, config, s.url, ui))
-	return errors.Join(err, s.stop())
+	return withService(ctx, config, g.logger(config.Log, true, ui), ui, func(ctx context.Context, url string) error {
+		return g.onService(ctx, config, url, ui)
+	})
 }
 
 // onService also finishes what earlier runs left: first what was never

@@ -38,14 +38,14 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		args    []string
 		want    string
 	}{
-		"an unknown command":   {args: []string{"nope"}, want: "lectern: unknown command \"nope\"\n  See 'lectern --help'.\n"},
-		"a misspelt command":   {args: []string{"serv"}, want: "lectern: unknown command \"serv\": did you mean serve?\n  See 'lectern --help'.\n"},
-		"an unknown flag":      {args: []string{"serve", "--foo"}, want: "lectern: unknown flag: --foo\n  See 'lectern serve --help'.\n"},
-		"an argument too many": {args: []string{"version", "x"}, want: "lectern: unknown command \"x\" for \"lectern version\"\n  See 'lectern version --help'.\n"},
+		"an unknown command":   {args: []string{"nope"}, want: "lectern: unknown command \"nope\"\n  see 'lectern --help'\n"},
+		"a misspelt command":   {args: []string{"serv"}, want: "lectern: unknown command \"serv\": did you mean serve?\n  see 'lectern --help'\n"},
+		"an unknown flag":      {args: []string{"serve", "--foo"}, want: "lectern: unknown flag: --foo\n  see 'lectern serve --help'\n"},
+		"an argument too many": {args: []string{"version", "x"}, want: "lectern: unknown command \"x\" for \"lectern version\"\n  see 'lectern version --help'\n"},
 		"a flag that is no number": {
 			args: []string{"generate", "--title", "T", "--lessons", "many"},
 			want: "lectern: invalid argument \"many\" for \"--lessons\" flag: strconv.ParseInt: parsing \"many\": invalid syntax\n" +
-				"  See 'lectern generate --help'.\n",
+				"  see 'lectern generate --help'\n",
 		},
 		"an unknown format": {
 			args: []string{"generate", "--title", "T", "--format", "pdf"},
@@ -65,7 +65,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"migrate down unconfirmed": {
 			args: []string{"migrate", "down"},
-			want: "lectern: migrate down deletes all courses: pass --yes if you mean it\n  See 'lectern migrate down --help'.\n",
+			want: "lectern: migrate down deletes all courses: pass --yes if you mean it\n  see 'lectern migrate down --help'\n",
 		},
 		"an unknown config": {
 			args: []string{"serve", "--config", "redis"},
@@ -76,8 +76,8 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, memory, postgres\n",
 		},
 		"an unknown variable": {
-			environ: []string{"LECTERN_LOG__LEVLE=debug"}, args: []string{"serve"},
-			want: "lectern: read config embedded.yaml:\n  LECTERN_LOG__LEVLE: unknown variable; allowed: LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT\n",
+			environ: []string{"LECTERN_LOG__LEVELS=debug"}, args: []string{"serve"},
+			want: "lectern: read config embedded.yaml:\n  LECTERN_LOG__LEVELS: unknown variable; allowed: LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT\n",
 		},
 		"an unknown kind of broker": {
 			environ: []string{"LECTERN_BROKER__KIND=kafkaa"}, args: []string{"serve"},
@@ -107,7 +107,7 @@ func TestAServerThatIsNotThereIsAFailure(t *testing.T) {
 	require.Equal(t, exitFailure, got.code)
 	require.Empty(t, got.stdout)
 	require.Contains(t, got.stderr, "lectern: the server can't be reached, or can't answer now: ")
-	require.Contains(t, got.stderr, "\n  Start one with 'lectern serve', or leave out --server.\n")
+	require.Contains(t, got.stderr, "\n  start one with 'lectern serve', or leave out --server\n")
 }
 
 func TestAnAddressInUseIsAFailureThatTouchesNothing(t *testing.T) {

@@ -60,7 +60,9 @@ func (m *markdown) lesson(l domain.Lesson) {
 	m.list("**"+m.labels.sources+"**", sources)
 }
 
-func (m *markdown) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
+func (m *markdown) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(m, format+"\n", args...) // a builder takes everything
+}
 
 // paragraphs keeps the text's own.
 func (m *markdown) paragraphs(text string) {

@@ -15,7 +15,9 @@ const outlineWidth = 100
 func renderOutline(s *domain.Structure) []byte {
 	l := labelsFor(s.Language)
 	var out strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
+	line := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(&out, format+"\n", args...) // a builder takes everything
+	}
 
 	title := wrap(s.Title, "", outlineWidth)
 	first, _, _ := strings.Cut(title, "\n")

@@ -24,7 +24,7 @@ type program struct {
 
 // run runs a command line and returns the exit code.
 func run(ctx context.Context, p *program, args []string) int {
-	root := p.rootCommand()
+	root := p.rootCommand() //nolint:contextcheck // ExecuteContext hands it to each command
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -53,7 +53,7 @@ keeps its data in a folder (see --data-dir).`,
 		"LECTERN_CONFIG says it too (default "+configs.Embedded+")")
 	flags.StringVar(&p.dataDir, "data-dir", "", "`folder` for data (default ~/.local/share/lectern, for root /var/lib/lectern)")
 	flags.BoolVarP(&p.verbose, "verbose", "v", false, "log everything to standard error")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse(cmd, err) })
+	root.SetFlagErrorFunc(misuse)
 	complete(root, "config", configs.Names()...)
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.generateCommand(),
 		p.listCommand(), p.showCommand(), p.versionCommand())

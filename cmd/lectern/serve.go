@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -39,20 +38,19 @@ func (p *program) serve(ctx context.Context, listen string) error {
 	}
 	ui := newProgress(p.stderr)
 	log := p.logger(config.Log, false, ui)
-	s, err := startService(ctx, config, log, ui)
-	ui.close() // nothing more to show: from here on the log speaks
-	if err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintf(p.stderr, "Lectern is ready at %s (Ctrl-C stops it)\n", s.url)
-	if config.Postgres.Embedded {
-		p.resume(s.ctx, config, s.url, ui)
-	}
-	<-s.ctx.Done()
-	log.Info("stopping")
-	err = context.Cause(s.ctx)
-	if errors.Is(err, context.Canceled) {
-		err = nil // we were asked to
-	}
-	return errors.Join(err, s.stop())
+	err = withService(ctx, config, log, ui, func(ctx context.Context, url string) error {
+		ui.close() // from here on the log speaks
+		ui.say("Lectern is ready at %s (Ctrl-C stops it)", url)
+		if config.Postgres.Embedded {
+			p.resume(ctx, config, url, ui)
+		}
+		<-ctx.Done()
+		log.Info("stopping")
+		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil // we were asked to
+	})
+	ui.close()
+	return err
 }

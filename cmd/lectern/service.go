@@ -27,15 +27,30 @@ const (
 // service is a running Lectern.
 type service struct {
 	url string
-	// ctx ends with the context that the service was started with, or when a
-	// part of it failed, which is then the cause.
-	ctx context.Context
 	app *fx.App
 	db  *database
 }
 
-// startService brings everything up, or leaves nothing behind.
-func startService(ctx context.Context, c configs.Config, log *slog.Logger, ui progress) (*service, error) {
+// withService runs Lectern for as long as use takes. The context of use ends
+// early when a part of the service fails.
+func withService(
+	ctx context.Context, c configs.Config, log *slog.Logger, ui progress, use func(ctx context.Context, url string) error,
+) error {
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	s, err := startService(ctx, c, log, ui, fail)
+	if err != nil {
+		return err
+	}
+	err = why(running, use(running, s.url))
+	return errors.Join(err, s.stop(ctx))
+}
+
+// startService brings everything up, or leaves nothing behind. A part that
+// fails later is told to fail.
+func startService(
+	ctx context.Context, c configs.Config, log *slog.Logger, ui progress, fail context.CancelCauseFunc,
+) (*service, error) {
 	// First what fails soonest: nothing else has been touched then.
 	l, err := connectapi.Listen(ctx, c.Listen)
 	if err != nil {
@@ -46,34 +61,30 @@ func startService(ctx context.Context, c configs.Config, log *slog.Logger, ui pr
 		return nil, errors.Join(err, l.Close())
 	}
 	s := &service{url: "http://" + l.Addr().String(), db: db}
-	if err := s.start(ctx, c, log, l); err != nil {
+	if err := s.start(ctx, c, log, l, fail); err != nil {
 		_ = l.Close() // closed already if the API was the one to fail
 		return nil, errors.Join(err, db.close(ctx))
 	}
 	return s, nil
 }
 
-func (s *service) start(ctx context.Context, c configs.Config, log *slog.Logger, l net.Listener) error {
-	running, fail := context.WithCancelCause(ctx)
-	s.ctx = running
+func (s *service) start(ctx context.Context, c configs.Config, log *slog.Logger, l net.Listener, fail context.CancelCauseFunc) error {
 	parts, err := wire(c, log, s.db, l, fail)
-	if err == nil {
-		s.app = fx.New(parts)
-		err = dig.RootCause(s.app.Err())
-	}
-	if err == nil {
-		err = s.app.Start(ctx)
-	}
 	if err != nil {
-		fail(err)
+		return err
 	}
-	return err
+	s.app = fx.New(parts)
+	if err := dig.RootCause(s.app.Err()); err != nil {
+		return err
+	}
+	return s.app.Start(ctx)
 }
 
 // why returns what really stopped somebody who used the service and got err:
-// when the service ended meanwhile, that is the reason and err a mere result.
-func (s *service) why(err error) error {
-	cause := context.Cause(s.ctx)
+// when the context ended meanwhile, its cause is the reason and err a mere
+// result.
+func why(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
 	switch {
 	case err == nil || cause == nil:
 		return err
@@ -87,8 +98,8 @@ func (s *service) why(err error) error {
 var errInterrupted = errors.New("stopped before it was done; what was begun goes on the next time Lectern starts")
 
 // stop ends everything in order, the server of ours last.
-func (s *service) stop() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), stopTimeout)
+func (s *service) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	return errors.Join(s.app.Stop(ctx), s.db.close(ctx))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -11,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lectern/adapters/connectapi"
-	"lectern/adapters/connectapi/gen/lectern/v1"
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/configs"
 	"lectern/domain"
 )
@@ -75,15 +74,13 @@ func (p *program) withClient(ctx context.Context, use func(context.Context, clie
 	}
 	ui := newProgress(p.stderr)
 	defer ui.close()
-	s, err := startService(ctx, config, p.logger(config.Log, true, ui), ui)
-	if err != nil {
-		return err
-	}
-	c, err := newClient(s.url)
-	if err == nil {
-		err = s.why(use(s.ctx, c))
-	}
-	return errors.Join(err, s.stop())
+	return withService(ctx, config, p.logger(config.Log, true, ui), ui, func(ctx context.Context, url string) error {
+		c, err := newClient(url)
+		if err != nil {
+			return err
+		}
+		return use(ctx, c)
+	})
 }
 
 func (p *program) list(ctx context.Context, c client) error {

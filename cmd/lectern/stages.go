@@ -2,7 +2,7 @@ package main
 
 import (
 	"lectern/adapters/connectapi"
-	"lectern/adapters/connectapi/gen/lectern/v1"
+	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/domain"
 )
 
