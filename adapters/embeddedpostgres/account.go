@@ -100,19 +100,19 @@ func (a *account) letIn(dir string) error {
 	return os.Chmod(dir, info.Mode().Perm()|0o111)
 }
 
-// canReach fails with an *UnreachableError when the account cannot enter a
-// folder or one above it. Folders that do not exist yet don't count.
-func (a *account) canReach(dir string) error {
+// canReach fails with an *UnreachableError when the account cannot enter one of
+// the folders above a target. Those that do not exist yet don't count.
+func (a *account) canReach(target string) error {
 	if a == nil {
 		return nil
 	}
-	for at := dir; ; at = filepath.Dir(at) {
+	for at := filepath.Dir(target); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("look at folder: %w", err)
 		}
 		if err == nil && !a.mayEnter(info) {
-			return &UnreachableError{Target: dir, Closed: at, Mode: info.Mode(), User: a.name}
+			return &UnreachableError{Target: target, Closed: at, Mode: info.Mode(), User: a.name}
 		}
 		if at == filepath.Dir(at) {
 			return nil

@@ -29,7 +29,7 @@ func ensureBinaries(ctx context.Context, o Options, a *account) (string, error) 
 		return "", err
 	}
 	home := filepath.Join(cache, fmt.Sprintf("postgres-%s-%s-%s", version, runtime.GOOS, runtime.GOARCH))
-	if err := a.canReach(cache); err != nil {
+	if err := a.canReach(home); err != nil {
 		return "", err
 	}
 	if !exists(home) {

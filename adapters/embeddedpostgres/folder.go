@@ -39,7 +39,7 @@ func claim(dir string) (*folder, error) {
 	if f.account, err = accountFor(f.data()); err != nil {
 		return nil, err
 	}
-	if err := f.account.canReach(filepath.Dir(dir)); err != nil {
+	if err := f.account.canReach(dir); err != nil {
 		return nil, err
 	}
 	if err := f.open(); err != nil {
