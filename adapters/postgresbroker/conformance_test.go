@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	patience   = 30 * time.Second
+	tick       = 10 * time.Millisecond
 	retryDelay = 20 * time.Millisecond
 	lease      = time.Second
 )

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -90,8 +90,8 @@ func classify(err error) ports.PublishFailure {
 	if !errors.As(err, &server) {
 		return ports.Unavailable
 	}
-	dataException, constraint := "22", "23"
-	if slices.Contains([]string{dataException, constraint}, server.Code[:2]) {
+	const dataException, constraint = "22", "23"
+	if strings.HasPrefix(server.Code, dataException) || strings.HasPrefix(server.Code, constraint) {
 		return ports.Retryable
 	}
 	return ports.Unavailable
