@@ -26,6 +26,9 @@ type Request struct {
 	Flags       map[string]string // key to value, from the command line
 	BrokerKinds []string          // the kinds there are
 	Use         Use
+	// CheckBroker says what is wrong with the options of a broker of one of
+	// the kinds. May be nil.
+	CheckBroker func(Config) error
 }
 
 // Load reads the source, then LECTERN_* variables, then flags; the later wins.

@@ -26,7 +26,7 @@ const (
 func (l *loader) validate(c Config, r Request) {
 	l.validateListen(c.Listen)
 	l.validatePostgres(c.Postgres, r.Use)
-	l.oneOf("broker.kind", c.Broker.Kind, r.BrokerKinds)
+	l.validateBroker(c, r)
 	l.validateRelay(c.Relay)
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
@@ -48,6 +48,16 @@ func (l *loader) validateListen(listen string) {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		l.problem("listen", "%s can be reached from other machines, and everyone who calls is the fixed identity: "+
 			"use a loopback address, such as 127.0.0.1:%s", listen, port)
+	}
+}
+
+func (l *loader) validateBroker(c Config, r Request) {
+	l.oneOf("broker.kind", c.Broker.Kind, r.BrokerKinds)
+	if r.CheckBroker == nil || !slices.Contains(r.BrokerKinds, c.Broker.Kind) {
+		return
+	}
+	if err := r.CheckBroker(c); err != nil {
+		l.problem(optionsKey, "%w", err)
 	}
 }
 

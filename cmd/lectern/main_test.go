@@ -83,6 +83,13 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			environ: []string{"LECTERN_BROKER__KIND=kafkaa"}, args: []string{"serve"},
 			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of memory, postgres\n",
 		},
+		"options that the broker has not, beside another problem": {
+			environ: []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__OPTIONS__DSN=x", "LECTERN_PIPELINE=never"}, args: []string{"serve"},
+			want: "lectern: read config embedded.yaml:\n" +
+				"  broker.options: read options of the memory broker: unknown: dsn; " +
+				"allowed: close_timeout, concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max\n" +
+				"  LECTERN_PIPELINE: pipeline: \"never\" is not one of automatic, manual\n",
+		},
 		"an address that others reach": {
 			args: []string{"serve", "--listen", "0.0.0.0:8080"},
 			want: "lectern: read config embedded.yaml:\n  --listen: listen: 0.0.0.0:8080 can be reached from other machines, and everyone who calls " +

@@ -117,7 +117,7 @@ func (p *program) migrateStatus(ctx context.Context, m *migrations.Migrator, _ f
 func registerTopics(ctx context.Context, c configs.Config, at addresses, log *slog.Logger) error {
 	module, err := brokerModule(c.Broker, at)
 	if err != nil {
-		return inputError{fmt.Errorf("register topics: broker.options: %w", err)}
+		return fmt.Errorf("register topics: %w", err)
 	}
 	var broker ports.Broker
 	app := fx.New(fx.Supply(log), fx.WithLogger(quietly), module, fx.Populate(&broker))

@@ -78,7 +78,8 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 		set["data_dir"] = p.dataDir
 	}
 	config, err := configs.Load(configs.Request{
-		Source: source, Environ: p.environ, Flags: set, BrokerKinds: brokerKinds(), Use: use,
+		Source: source, Environ: p.environ, Flags: set, Use: use,
+		BrokerKinds: brokerKinds(), CheckBroker: checkBroker,
 	})
 	if err != nil {
 		return config, inputError{err}

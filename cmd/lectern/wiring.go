@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -39,7 +38,7 @@ const (
 func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail context.CancelCauseFunc) (fx.Option, error) {
 	broker, err := brokerModule(c.Broker, db.addresses)
 	if err != nil {
-		return nil, inputError{fmt.Errorf("read config: broker.options: %w", err)}
+		return nil, err
 	}
 	return fx.Options(
 		fx.Supply(c, log, db, fx.Annotate(l, fx.As(new(net.Listener)))),
@@ -72,6 +71,16 @@ func brokerModule(b configs.Broker, a addresses) (fx.Option, error) {
 		maps.Copy(options, b.Options)
 	}
 	return kind.module(options)
+}
+
+// checkBroker lets the adapter look at its options before anything starts.
+func checkBroker(c configs.Config) error {
+	at := addresses{}
+	if c.Postgres.Embedded {
+		at.broker = "postgres://127.0.0.1/not-started-yet"
+	}
+	_, err := brokerModule(c.Broker, at)
+	return err
 }
 
 // storage stands on Postgres, each part as its own role.
