@@ -29,11 +29,12 @@ func TestConformance(t *testing.T) {
 type system struct{}
 
 func (system) Open(t *testing.T) ports.Broker {
+	t.Helper()
 	return open(t, map[string]any{
 		"concurrency":       portstest.BrokerConcurrency,
 		"max_message_bytes": portstest.BrokerMaxMessageBytes,
-		"close_timeout":     portstest.BrokerCloseTimeout,
-		"retry_delay":       retryDelay,
+		"close_timeout":     portstest.BrokerCloseTimeout.String(),
+		"retry_delay":       retryDelay.String(),
 	})
 }
 

@@ -38,7 +38,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	}
 	sub := newSubscription(ctx, s.broker, q)
 	s.topics[topic] = sub
-	s.running.Go(func() {
+	s.running.Go(func() { //nolint:contextcheck // what is in hand may be finished after the end of ctx
 		sub.run()
 		s.end(topic)
 		close(sub.out)

@@ -33,6 +33,7 @@ func TestWatermillSuite(t *testing.T) {
 		Persistent:                          true, // as long as b is open
 	}
 	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		t.Helper()
 		return group(t, "group")
 	}, group)
 }

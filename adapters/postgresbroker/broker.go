@@ -171,8 +171,5 @@ func (b *Broker) Close() error {
 	}
 	b.background.Wait()
 	b.pool.Close()
-	if err := b.db.Close(); err != nil {
-		errs = append(errs, fmt.Errorf("close postgres broker: %w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(errors.Join(errs...), b.db.Close())
 }

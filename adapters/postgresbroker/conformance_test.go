@@ -43,9 +43,9 @@ func (s *system) Open(t *testing.T) ports.Broker {
 	b := open(t, dsn, map[string]any{
 		"concurrency":       portstest.BrokerConcurrency,
 		"max_message_bytes": portstest.BrokerMaxMessageBytes,
-		"close_timeout":     portstest.BrokerCloseTimeout,
-		"retry_delay":       retryDelay,
-		"lease":             lease,
+		"close_timeout":     portstest.BrokerCloseTimeout.String(),
+		"retry_delay":       retryDelay.String(),
+		"lease":             lease.String(),
 	})
 	s.proxies[b] = proxy
 	return b
@@ -56,18 +56,18 @@ func (s *system) Sever(t *testing.T, b ports.Broker) {
 	s.proxies[b].sever()
 }
 
-func open(t testing.TB, dsn string, raw map[string]any) *postgresbroker.Broker {
-	t.Helper()
+func open(tb testing.TB, dsn string, raw map[string]any) *postgresbroker.Broker {
+	tb.Helper()
 	raw["dsn"] = dsn
 	opts, err := postgresbroker.DecodeOptions(raw)
-	require.NoError(t, err)
-	b, err := postgresbroker.New(t.Context(), opts, testLogger(t))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(tb, err)
+	b, err := postgresbroker.New(tb.Context(), opts, testLogger(tb))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
 	return b
 }
 
-func testLogger(t testing.TB) *slog.Logger {
-	t.Helper()
-	return slog.New(slog.NewTextHandler(t.Output(), nil))
+func testLogger(tb testing.TB) *slog.Logger {
+	tb.Helper()
+	return slog.New(slog.NewTextHandler(tb.Output(), nil))
 }

@@ -41,6 +41,7 @@ func (c *consumer) subscribe(ctx context.Context, topic string) (<-chan *message
 	signal, remove := b.signals.add(topic)
 	sub := newSubscription(ctx, b, topic, c.group, signal)
 	for range b.opts.Concurrency {
+		//nolint:contextcheck // what is in hand may be finished after the end of ctx
 		if err := sub.start(b.db, b.queries); err != nil {
 			sub.stop()
 			sub.run(remove)

@@ -1,11 +1,15 @@
 package postgresbroker
 
-import "time"
+import (
+	"time"
+
+	"lectern/ports"
+)
 
 // What the external tests see of the inside.
 
 // Classify is classify.
-var Classify = classify
+func Classify(err error) ports.PublishFailure { return classify(err) }
 
 // RetryDelayAfter is retryDelay.
 func (o Options) RetryDelayAfter(attempts int) time.Duration { return o.retryDelay(attempts) }

@@ -3,52 +3,50 @@ package postgresbroker
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/go-viper/mapstructure/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"lectern/configs"
 )
 
 // Options configures a Broker; DecodeOptions names the defaults.
 type Options struct {
 	// DSN is the server's postgres:// address, with a role that may create the
 	// schema or owns it. Required.
-	DSN string `mapstructure:"dsn"`
+	DSN string `koanf:"dsn"`
 
 	// Schema holds the broker's tables; "lectern_broker" by default.
-	Schema string `mapstructure:"schema"`
+	Schema string `koanf:"schema"`
 
 	// Concurrency is how many messages of a topic a consumer hands out before
 	// one is settled, each on a connection; 1 or more, 4 by default.
-	Concurrency int `mapstructure:"concurrency"`
+	Concurrency int `koanf:"concurrency"`
 
 	// MaxMessageBytes is the largest payload; 1 MiB by default.
-	MaxMessageBytes int `mapstructure:"max_message_bytes"`
+	MaxMessageBytes int `koanf:"max_message_bytes"`
 
 	// PollInterval is the longest wait between two looks at an idle topic, 1s
 	// by default. What is published is noticed at once, what becomes due by
 	// time (a retry, a dead consumer's message) within it.
-	PollInterval time.Duration `mapstructure:"poll_interval"`
+	PollInterval time.Duration `koanf:"poll_interval"`
 
 	// Lease is how long a consumer that died keeps its messages from the
 	// others; 15s by default.
-	Lease time.Duration `mapstructure:"lease"`
+	Lease time.Duration `koanf:"lease"`
 
 	// RetryDelay is the wait after a message's first nack, 1s by default;
 	// each further one doubles it, up to RetryDelayMax, 1m by default.
-	RetryDelay    time.Duration `mapstructure:"retry_delay"`
-	RetryDelayMax time.Duration `mapstructure:"retry_delay_max"`
+	RetryDelay    time.Duration `koanf:"retry_delay"`
+	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
 	// Timeout bounds a call to the server, publishing a batch included; 10s by
 	// default.
-	Timeout time.Duration `mapstructure:"timeout"`
+	Timeout time.Duration `koanf:"timeout"`
 
 	// CloseTimeout is how long a closing consumer waits for what is in hand,
 	// 10s by default.
-	CloseTimeout time.Duration `mapstructure:"close_timeout"`
+	CloseTimeout time.Duration `koanf:"close_timeout"`
 }
 
 // DecodeOptions reads the section broker.options. Its error names every
@@ -65,33 +63,13 @@ func DecodeOptions(raw map[string]any) (Options, error) {
 		Timeout:         10 * time.Second,
 		CloseTimeout:    10 * time.Second,
 	}
-	if err := decode(raw, &opts); err != nil {
+	if err := configs.DecodeOptions(raw, &opts); err != nil {
 		return Options{}, fmt.Errorf("read options of the postgres broker: %w", err)
 	}
 	if err := opts.validate(); err != nil {
 		return Options{}, fmt.Errorf("read options of the postgres broker: %w", err)
 	}
 	return opts, nil
-}
-
-func decode(raw map[string]any, opts *Options) error {
-	var meta mapstructure.Metadata
-	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:           opts,
-		Metadata:         &meta,
-		WeaklyTypedInput: true, // a number from the environment is a string
-		DecodeHook:       mapstructure.StringToTimeDurationHookFunc(),
-	})
-	if err != nil {
-		return err
-	}
-	err = decoder.Decode(raw)
-	if len(meta.Unused) > 0 {
-		allowed := map[string]any{}
-		err = errors.Join(err, mapstructure.Decode(Options{}, &allowed), fmt.Errorf("unknown: %s; allowed: %s",
-			strings.Join(slices.Sorted(slices.Values(meta.Unused)), ", "), strings.Join(slices.Sorted(maps.Keys(allowed)), ", ")))
-	}
-	return err
 }
 
 func (o Options) validate() error {
@@ -110,9 +88,9 @@ func (o Options) validate() error {
 	for name, d := range map[string]time.Duration{
 		"poll_interval": o.PollInterval, "retry_delay": o.RetryDelay, "timeout": o.Timeout, "close_timeout": o.CloseTimeout,
 	} {
-		check(d >= time.Millisecond, name+" must be 1ms or more, with its unit")
+		check(d >= time.Millisecond, name+" must be 1ms or more")
 	}
-	check(o.Lease >= 100*time.Millisecond, "lease must be 100ms or more, with its unit")
+	check(o.Lease >= 100*time.Millisecond, "lease must be 100ms or more")
 	check(o.RetryDelayMax >= o.RetryDelay, "retry_delay_max must be retry_delay or more")
 	return errors.Join(errs...)
 }

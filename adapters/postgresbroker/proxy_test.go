@@ -1,6 +1,7 @@
 package postgresbroker_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -30,19 +31,20 @@ func newProxy(t *testing.T, dsn string) (*proxy, string) {
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &proxy{listener: listener, server: address.Host}
-	p.running.Go(p.accept)
+	p.running.Go(func() { p.accept(context.WithoutCancel(t.Context())) })
 	t.Cleanup(p.sever)
 	address.Host = listener.Addr().String()
 	return p, address.String()
 }
 
-func (p *proxy) accept() {
+func (p *proxy) accept(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.server)
+		server, err := dialer.DialContext(ctx, "tcp", p.server)
 		if err != nil {
 			_ = client.Close()
 			continue

@@ -112,7 +112,7 @@ func (s *subscription) end() {
 func (s *subscription) takeTurn(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
-		s.pace.wait(s.stopping, s.signal)
+		s.pace.wait(s.stopping, s.signal) //nolint:contextcheck // a stop ends the wait before ctx ends
 		if s.stopping.Err() == nil {
 			s.rounds.Add(1)
 			return nil

@@ -61,7 +61,7 @@ const (
 
 type brokerTest struct {
 	name string
-	run  func(*testing.T, *brokerBench)
+	run  func(*brokerT)
 }
 
 // TestBroker checks that brokers keep the contract of ports.Broker. Each test
@@ -81,7 +81,7 @@ func TestBroker(t *testing.T, harness BrokerHarness) {
 		t.Run(tc.name, func(t *testing.T) {
 			running := goleak.IgnoreCurrent()
 			t.Cleanup(func() { goleak.VerifyNone(t, running) })
-			tc.run(t, &brokerBench{BrokerSystem: harness.New(t), harness: harness})
+			tc.run(&brokerT{T: t, BrokerSystem: harness.New(t), harness: harness})
 		})
 	}
 	require.Empty(t, unused, "exceptions for tests that don't exist")
@@ -116,22 +116,23 @@ func brokerTests() []brokerTest {
 	}
 }
 
-// brokerBench is what the tests work with.
-type brokerBench struct {
+// brokerT is a test's state, with a broker system of its own.
+type brokerT struct {
+	*testing.T
 	BrokerSystem
 	harness BrokerHarness
 }
 
 // open returns a broker on which the topic is prepared for the groups.
-func (s *brokerBench) open(t *testing.T, groups ...string) ports.Broker {
+func (t *brokerT) open(groups ...string) ports.Broker {
 	t.Helper()
-	b := s.Open(t)
+	b := t.Open(t.T)
 	require.NoError(t, b.Prepare(t.Context(), []string{topic}, groups))
 	return b
 }
 
 // consume returns a new consumer of the topic.
-func consume(t *testing.T, b ports.Broker, group string) (message.Subscriber, <-chan *message.Message) {
+func (t *brokerT) consume(b ports.Broker, group string) (message.Subscriber, <-chan *message.Message) {
 	t.Helper()
 	sub, err := b.Subscriber(group)
 	require.NoError(t, err)
@@ -155,7 +156,7 @@ func newMessages(n int) message.Messages {
 }
 
 // receive returns the next message, which is neither acked nor nacked.
-func receive(t *testing.T, msgs <-chan *message.Message) *message.Message {
+func (t *brokerT) receive(msgs <-chan *message.Message) *message.Message {
 	t.Helper()
 	select {
 	case m, open := <-msgs:
@@ -168,27 +169,27 @@ func receive(t *testing.T, msgs <-chan *message.Message) *message.Message {
 }
 
 // receiveAcked acks n messages and returns them.
-func receiveAcked(t *testing.T, msgs <-chan *message.Message, n int) message.Messages {
+func (t *brokerT) receiveAcked(msgs <-chan *message.Message, n int) message.Messages {
 	t.Helper()
 	got := make(message.Messages, n)
 	for i := range got {
-		got[i] = receive(t, msgs)
+		got[i] = t.receive(msgs)
 		require.True(t, got[i].Ack())
 	}
 	return got
 }
 
 // requireNoneLeft proves by a message published last that no other one waits.
-func requireNoneLeft(t *testing.T, b ports.Broker, msgs <-chan *message.Message) {
+func (t *brokerT) requireNoneLeft(b ports.Broker, msgs <-chan *message.Message) {
 	t.Helper()
 	last := newMessage("last", "{}")
 	require.NoError(t, b.Publish(topic, last))
-	got := receive(t, msgs)
+	got := t.receive(msgs)
 	require.Equal(t, last.UUID, got.UUID, "another message came before the one published last")
 	require.True(t, got.Ack())
 }
 
-func requireFailure(t *testing.T, want ports.PublishFailure, err error, msgs ...*message.Message) {
+func (t *brokerT) requireFailure(want ports.PublishFailure, err error, msgs ...*message.Message) {
 	t.Helper()
 	var failed *ports.PublishError
 	require.ErrorAs(t, err, &failed)
@@ -199,7 +200,7 @@ func requireFailure(t *testing.T, want ports.PublishFailure, err error, msgs ...
 	}
 }
 
-func requireClosed(t *testing.T, msgs <-chan *message.Message) {
+func (t *brokerT) requireClosed(msgs <-chan *message.Message) {
 	t.Helper()
 	select {
 	case _, open := <-msgs:

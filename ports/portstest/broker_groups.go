@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -13,42 +12,42 @@ import (
 	"lectern/ports"
 )
 
-func eachGroupGetsEveryMessage(t *testing.T, s *brokerBench) {
-	b := s.open(t, group, other)
+func eachGroupGetsEveryMessage(t *brokerT) {
+	b := t.open(group, other)
 	sent, last := newMessages(10), newMessage("last", "{}")
 	require.NoError(t, b.Publish(topic, sent...))
 	consumers := map[string]<-chan *message.Message{}
 	for _, g := range []string{group, other} {
-		_, consumers[g] = consume(t, b, g)
-		require.Equal(t, sent.IDs(), receiveAcked(t, consumers[g], len(sent)).IDs(), g)
+		_, consumers[g] = t.consume(b, g)
+		require.Equal(t, sent.IDs(), t.receiveAcked(consumers[g], len(sent)).IDs(), g)
 	}
 	require.NoError(t, b.Publish(topic, last))
 	for _, msgs := range consumers {
-		require.Equal(t, last.UUID, receiveAcked(t, msgs, 1)[0].UUID, "a message came twice")
+		require.Equal(t, last.UUID, t.receiveAcked(msgs, 1)[0].UUID, "a message came twice")
 	}
 }
 
-func consumersShareWithoutDoubles(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func consumersShareWithoutDoubles(t *brokerT) {
+	b := t.open(group)
 	sent := newMessages(100)
 	require.NoError(t, b.Publish(topic, sent...))
 
-	_, first := consume(t, b, group)
-	held := receive(t, first) // whoever holds one doesn't keep the rest
-	_, second := consume(t, b, group)
-	got := append(receiveAcked(t, second, 1), held)
+	_, first := t.consume(b, group)
+	held := t.receive(first) // whoever holds one doesn't keep the rest
+	_, second := t.consume(b, group)
+	got := append(t.receiveAcked(second, 1), held)
 	require.True(t, held.Ack())
 	for len(got) < len(sent) {
-		got = append(got, receiveAckedOfEither(t, first, second))
+		got = append(got, t.receiveAckedOfEither(first, second))
 	}
 	require.ElementsMatch(t, sent.IDs(), got.IDs())
 
 	last := newMessage("last", "{}")
 	require.NoError(t, b.Publish(topic, last))
-	require.Equal(t, last.UUID, receiveAckedOfEither(t, first, second).UUID, "a message came twice")
+	require.Equal(t, last.UUID, t.receiveAckedOfEither(first, second).UUID, "a message came twice")
 }
 
-func receiveAckedOfEither(t *testing.T, first, second <-chan *message.Message) *message.Message {
+func (t *brokerT) receiveAckedOfEither(first, second <-chan *message.Message) *message.Message {
 	t.Helper()
 	var m *message.Message
 	select {
@@ -62,10 +61,10 @@ func receiveAckedOfEither(t *testing.T, first, second <-chan *message.Message) *
 }
 
 // Messages are handed out in order though up to BrokerConcurrency are in hand at once.
-func orderIsKeptPerSubject(t *testing.T, s *brokerBench) {
+func orderIsKeptPerSubject(t *brokerT) {
 	const subjects, batches, batch = 5, 10, 20
-	b := s.open(t, group)
-	_, msgs := consume(t, b, group)
+	b := t.open(group)
+	_, msgs := t.consume(b, group)
 	for i := range batches {
 		var sent message.Messages
 		for j := range batch {
@@ -78,7 +77,7 @@ func orderIsKeptPerSubject(t *testing.T, s *brokerBench) {
 	next := map[string]int{}
 	var inHand message.Messages
 	for range batches * batch {
-		m := receive(t, msgs)
+		m := t.receive(msgs)
 		subject := m.Metadata.Get(ports.MetaSubject)
 		require.Equal(t, strconv.Itoa(next[subject]), string(m.Payload), "of subject %s", subject)
 		next[subject]++
@@ -92,26 +91,26 @@ func orderIsKeptPerSubject(t *testing.T, s *brokerBench) {
 	}
 }
 
-func consumersJoinAndLeaveWithoutLoss(t *testing.T, s *brokerBench) {
+func consumersJoinAndLeaveWithoutLoss(t *brokerT) {
 	const rounds, perRound = 10, 30
-	b := s.open(t, group)
+	b := t.open(group)
 	sent := newMessages(rounds * perRound)
 	got := map[string]bool{}
 	for i := range rounds {
 		require.NoError(t, b.Publish(topic, sent[i*perRound:(i+1)*perRound]...))
-		sub, msgs := consume(t, b, group)
+		sub, msgs := t.consume(b, group)
 		for range perRound / 2 {
-			m := receive(t, msgs)
+			m := t.receive(msgs)
 			got[m.UUID] = true
 			require.True(t, m.Ack())
 		}
 		require.NoError(t, sub.Close())
-		requireClosed(t, msgs)
+		t.requireClosed(msgs)
 	}
 
-	_, msgs := consume(t, b, group)
+	_, msgs := t.consume(b, group)
 	for len(got) < len(sent) {
-		m := receive(t, msgs)
+		m := t.receive(msgs)
 		got[m.UUID] = true
 		require.True(t, m.Ack())
 	}
@@ -120,8 +119,8 @@ func consumersJoinAndLeaveWithoutLoss(t *testing.T, s *brokerBench) {
 	}
 }
 
-func subscribingUnpreparedFails(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func subscribingUnpreparedFails(t *brokerT) {
+	b := t.open(group)
 	for name, to := range map[string]struct{ topic, group string }{
 		"an unknown topic": {"unknown", group},
 		"an unknown group": {topic, "unknown"},

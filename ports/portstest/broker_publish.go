@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -13,32 +12,32 @@ import (
 	"lectern/ports"
 )
 
-func batchArrivesWhole(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func batchArrivesWhole(t *brokerT) {
+	b := t.open(group)
 	sent := newMessages(500)
 	require.NoError(t, b.Publish(topic, sent...))
 	require.NoError(t, b.Publish(topic), "a batch of none")
-	_, msgs := consume(t, b, group)
-	require.ElementsMatch(t, sent.IDs(), receiveAcked(t, msgs, len(sent)).IDs())
-	requireNoneLeft(t, b, msgs)
+	_, msgs := t.consume(b, group)
+	require.ElementsMatch(t, sent.IDs(), t.receiveAcked(msgs, len(sent)).IDs())
+	t.requireNoneLeft(b, msgs)
 }
 
-func batchFailsOnlyWhereNamed(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func batchFailsOnlyWhereNamed(t *brokerT) {
+	b := t.open(group)
 	tooLarge := newMessage("subject", strings.Repeat("x", BrokerMaxMessageBytes+1))
 	notText := newMessage("subject", "{}")
 	notText.Metadata.Set("key", "\xff")
 	first, last := newMessage("subject", "{}"), newMessage("subject", "{}")
 
-	requireFailure(t, ports.Refused, b.Publish(topic, first, tooLarge, notText, last), tooLarge, notText)
+	t.requireFailure(ports.Refused, b.Publish(topic, first, tooLarge, notText, last), tooLarge, notText)
 
-	_, msgs := consume(t, b, group)
-	require.Equal(t, []string{first.UUID, last.UUID}, receiveAcked(t, msgs, 2).IDs())
-	requireNoneLeft(t, b, msgs)
+	_, msgs := t.consume(b, group)
+	require.Equal(t, []string{first.UUID, last.UUID}, t.receiveAcked(msgs, 2).IDs())
+	t.requireNoneLeft(b, msgs)
 }
 
-func messagesKeepTheirBytes(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func messagesKeepTheirBytes(t *brokerT) {
+	b := t.open(group)
 	var sent message.Messages
 	for _, payload := range []string{
 		`{"title":"Курс по продажам","emoji":"🎓","é":"é vs é"}`, " \t\r\n", "\x00\x01\xff\xfe", `"\u0000"`, "",
@@ -62,41 +61,41 @@ func messagesKeepTheirBytes(t *testing.T, s *brokerBench) {
 	}
 	require.NoError(t, b.Publish(topic, sent...))
 
-	_, msgs := consume(t, b, group)
-	for i, got := range receiveAcked(t, msgs, len(sent)) {
+	_, msgs := t.consume(b, group)
+	for i, got := range t.receiveAcked(msgs, len(sent)) {
 		require.Equal(t, sent[i].UUID, got.UUID)
 		require.Equal(t, sent[i].Metadata, got.Metadata)
 		require.Equal(t, string(sent[i].Payload), string(got.Payload))
 	}
 }
 
-func sizesUpToTheLimitArrive(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func sizesUpToTheLimitArrive(t *brokerT) {
+	b := t.open(group)
 	require.Equal(t, BrokerMaxMessageBytes, b.MaxMessageBytes())
-	_, msgs := consume(t, b, group)
+	_, msgs := t.consume(b, group)
 	for _, size := range []int{1, BrokerMaxMessageBytes} {
 		m := newMessage("subject", "")
 		m.Payload = bytes.Repeat([]byte{0xa5}, size)
 		require.NoError(t, b.Publish(topic, m))
-		require.Equal(t, m.Payload, receiveAcked(t, msgs, 1)[0].Payload)
+		require.Equal(t, m.Payload, t.receiveAcked(msgs, 1)[0].Payload)
 	}
 	m := newMessage("subject", strings.Repeat("x", BrokerMaxMessageBytes+1))
-	requireFailure(t, ports.Refused, b.Publish(topic, m), m)
-	requireNoneLeft(t, b, msgs)
+	t.requireFailure(ports.Refused, b.Publish(topic, m), m)
+	t.requireNoneLeft(b, msgs)
 }
 
-func unknownTopicIsRefused(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func unknownTopicIsRefused(t *brokerT) {
+	b := t.open(group)
 	sent := newMessages(2)
-	requireFailure(t, ports.Refused, b.Publish("unknown", sent...), sent...)
+	t.requireFailure(ports.Refused, b.Publish("unknown", sent...), sent...)
 }
 
-func prepareMayRunAgainAndAtOnce(t *testing.T, s *brokerBench) {
+func prepareMayRunAgainAndAtOnce(t *brokerT) {
 	var wg sync.WaitGroup
 	errs := make([]error, 8)
 	brokers := make([]ports.Broker, len(errs))
 	for i := range errs {
-		b := s.Open(t)
+		b := t.Open(t.T)
 		brokers[i] = b
 		wg.Go(func() { errs[i] = b.Prepare(t.Context(), []string{topic}, []string{group}) })
 	}
@@ -107,24 +106,24 @@ func prepareMayRunAgainAndAtOnce(t *testing.T, s *brokerBench) {
 	b := brokers[0]
 	require.NoError(t, b.Publish(topic, newMessages(3)...))
 	require.NoError(t, b.Prepare(t.Context(), []string{topic, "another"}, []string{group, other}))
-	_, msgs := consume(t, b, group)
-	receiveAcked(t, msgs, 3)
-	requireNoneLeft(t, b, msgs)
+	_, msgs := t.consume(b, group)
+	t.receiveAcked(msgs, 3)
+	t.requireNoneLeft(b, msgs)
 }
 
-func publishingUnreachedIsUnavailable(t *testing.T, s *brokerBench) {
-	b := s.open(t, group)
+func publishingUnreachedIsUnavailable(t *brokerT) {
+	b := t.open(group)
 	require.NoError(t, b.Ping(t.Context()))
 	sent := newMessages(2)
 	require.NoError(t, b.Publish(topic, sent...))
 
-	s.Sever(t, b)
+	t.Sever(t.T, b)
 
 	done := make(chan error, 1)
 	go func() { done <- b.Publish(topic, sent...) }()
 	select {
 	case err := <-done:
-		requireFailure(t, ports.Unavailable, err, sent...)
+		t.requireFailure(ports.Unavailable, err, sent...)
 	case <-time.After(patience):
 		require.FailNow(t, "publishing hangs")
 	}
