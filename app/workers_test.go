@@ -1,0 +1,322 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"lectern/app"
+	"lectern/domain"
+	"lectern/ports"
+)
+
+// steps records what the workers commit. The real one is proven in
+// adapters/postgres.
+type steps struct {
+	mu       sync.Mutex
+	verdict  domain.Verdict
+	course   domain.Course
+	docs     []domain.Document
+	beginErr error
+	refuse   error // of the first Advance
+	advanced []domain.Step
+}
+
+func (s *steps) Begin(context.Context, domain.Delivery, domain.State) (domain.Verdict, domain.Course, error) {
+	return s.verdict, s.course, s.beginErr
+}
+
+func (s *steps) Advance(_ context.Context, step domain.Step) (domain.Verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advanced = append(s.advanced, step)
+	err := s.refuse
+	s.refuse = nil
+	return domain.VerdictWork, err
+}
+
+func (s *steps) SourceDocument(_ context.Context, _, id uuid.UUID) (domain.Document, error) {
+	for _, d := range s.docs {
+		if d.ID == id {
+			return d, nil
+		}
+	}
+	return domain.Document{}, domain.Errorf(domain.ReasonDocumentNotFound, "no such document")
+}
+
+func (s *steps) SourceDocuments(context.Context, uuid.UUID) ([]domain.Document, error) {
+	return s.docs, nil
+}
+
+// queueBroker hands a queue's messages to whoever subscribes.
+type queueBroker struct {
+	broker
+	queues map[string]chan *message.Message
+}
+
+func (b *queueBroker) Subscriber(string) (message.Subscriber, error) { return b, nil }
+
+func (b *queueBroker) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	out := make(chan *message.Message)
+	go func() {
+		defer close(out)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case m := <-b.queues[topic]:
+				select {
+				case out <- m:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return out, nil
+}
+
+type blobs struct{}
+
+func (blobs) Put(context.Context, string, io.Reader, int64) (int64, string, error) { return 0, "", nil }
+func (blobs) Get(context.Context, string) ([]byte, error)                          { return []byte("bytes"), nil }
+func (blobs) Delete(context.Context, string) error                                 { return nil }
+
+type extractor struct {
+	text domain.Text
+	err  error
+}
+
+func (e extractor) Inspect(context.Context, string, []byte) (domain.Format, error) {
+	return domain.FormatText, e.err
+}
+
+func (e extractor) Extract(context.Context, domain.Format, []byte) (domain.Text, error) {
+	return e.text, e.err
+}
+
+// generator answers every stage with what it was given.
+type generator struct {
+	analyze func() (domain.Analysis, error)
+}
+
+func (generator) Name() string { return "test" }
+
+func (generator) Summarize(context.Context, domain.Text) (domain.Summary, error) {
+	return domain.Summary{Text: "In short."}, nil
+}
+
+func (g generator) Analyze(context.Context, domain.Course, []domain.Document) (domain.Analysis, error) {
+	return g.analyze()
+}
+
+func (generator) Generate(context.Context, domain.Course, domain.Analysis, []domain.Document) (domain.Structure, error) {
+	return domain.Structure{Title: "far from valid"}, nil
+}
+
+type workshop struct {
+	steps  *steps
+	broker *queueBroker
+	deps   app.WorkerDeps
+	cancel context.CancelFunc
+}
+
+func newWorkshop() *workshop {
+	w := &workshop{
+		steps:  &steps{verdict: domain.VerdictWork, course: domain.Course{ID: uuid.New(), Settings: domain.Settings{Pipeline: domain.PipelineAutomatic}}},
+		broker: &queueBroker{broker: *newBroker(), queues: map[string]chan *message.Message{}},
+	}
+	for _, q := range domain.Queues() {
+		w.broker.queues[string(q)] = make(chan *message.Message)
+	}
+	w.deps = app.WorkerDeps{
+		Steps: w.steps, Broker: w.broker, Blobs: blobs{}, Extractor: extractor{text: domain.Text{Blocks: []domain.Block{{Text: "Hello."}}}},
+		Generator: generator{analyze: func() (domain.Analysis, error) { return domain.Analysis{TotalLessons: 10}, nil }},
+		Signals:   app.NewSignals(), NewID: uuid.NewV7, Now: func() time.Time { return time.Unix(1000, 0) }, Log: quiet(),
+		Backoff: app.Backoff{Base: time.Second, Max: time.Minute, Random: func() float64 { return 0 }},
+		Config:  app.WorkerConfig{Concurrency: 2, JobTimeout: time.Minute, MaxAttempts: 3},
+	}
+	return w
+}
+
+// deliver runs the workers on one message and reports whether it was acked.
+func (w *workshop) deliver(t *testing.T, queue domain.Queue, data domain.JobData, attempt int) bool {
+	t.Helper()
+	payload, err := json.Marshal(data)
+	require.NoError(t, err)
+	msg := message.NewMessage(uuid.NewString(), payload)
+	msg.Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
+	msg.Metadata.Set(ports.MetaAttempt, strconv.Itoa(attempt))
+	return w.deliverMessage(t, queue, msg)
+}
+
+func (w *workshop) deliverMessage(t *testing.T, queue domain.Queue, msg *message.Message) bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w.cancel = cancel
+	done := make(chan error, 1)
+	go func() { done <- app.NewWorkers(w.deps).Run(ctx) }()
+	defer func() {
+		cancel()
+		require.NoError(t, <-done)
+	}()
+	w.broker.queues[string(queue)] <- msg
+	select {
+	case <-msg.Acked():
+		return true
+	case <-msg.Nacked():
+		return false
+	case <-time.After(10 * time.Second):
+		t.Fatal("the message was never settled")
+		return false
+	}
+}
+
+func (w *workshop) document() *uuid.UUID {
+	id := uuid.New()
+	w.steps.docs = append(w.steps.docs, domain.Document{ID: id, Name: "plan.pdf", Status: domain.DocumentUploaded})
+	return &id
+}
+
+func (w *workshop) only(t *testing.T) domain.Step {
+	t.Helper()
+	require.Len(t, w.steps.advanced, 1)
+	return w.steps.advanced[0]
+}
+
+func TestDocumentJobStoresTextAndLeadsOnToSummaries(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	id := w.document()
+	require.True(t, w.deliver(t, domain.QueueDocumentProcessing, domain.JobData{DocumentID: id}, 0))
+	step := w.only(t)
+	require.Equal(t, domain.DocumentProcessed, step.Documents[0].Status)
+	require.Len(t, step.Documents[0].Chunks, 1)
+	require.Equal(t, []domain.State{domain.StateStage2Complete, domain.StateStage3Init}, step.OnLast.States)
+	require.Equal(t, domain.QueueSummarization, step.OnLast.Jobs[0].Queue)
+}
+
+func TestManualPipelineStopsAtTheEndOfAStage(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.steps.course.Settings.Pipeline = domain.PipelineManual
+	require.True(t, w.deliver(t, domain.QueueDocumentProcessing, domain.JobData{DocumentID: w.document()}, 0))
+	require.Equal(t, domain.Onward{States: []domain.State{domain.StateStage2Complete}}, w.only(t).OnLast)
+}
+
+func TestUnreadableDocumentIsRecordedAndTheStageGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Extractor = extractor{err: domain.Errorf(domain.ReasonDocumentEncrypted, "remove the password")}
+	require.True(t, w.deliver(t, domain.QueueDocumentProcessing, domain.JobData{DocumentID: w.document()}, 0))
+	step := w.only(t)
+	require.Equal(t, domain.DocumentFailed, step.Documents[0].Status)
+	require.Equal(t, "remove the password", step.Documents[0].Error)
+	require.NotEmpty(t, step.OnLast.States)
+}
+
+func TestCourseFailsWhenNoneOfItsDocumentsCouldBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.document()
+	w.steps.docs[0].Status, w.steps.docs[0].Error = domain.DocumentFailed, "remove the password"
+	require.True(t, w.deliver(t, domain.QueueSummarization, domain.JobData{}, 0))
+	require.Contains(t, w.only(t).Fail, "plan.pdf (remove the password)")
+}
+
+func TestJobThatHasNothingToDoIsAcknowledgedWithoutWork(t *testing.T) {
+	t.Parallel()
+	for _, verdict := range []domain.Verdict{domain.VerdictDuplicate, domain.VerdictStale, domain.VerdictSkipped} {
+		w := newWorkshop()
+		w.steps.verdict = verdict
+		require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+		require.Empty(t, w.steps.advanced)
+	}
+}
+
+func TestFailedAttemptIsRetriedLaterUntilNoneIsLeft(t *testing.T) {
+	t.Parallel()
+	failing := generator{analyze: func() (domain.Analysis, error) { return domain.Analysis{}, errors.New("no idea") }}
+	w := newWorkshop()
+	w.deps.Generator = failing
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 1))
+	retry := w.only(t).Retry
+	require.NotNil(t, retry)
+	require.Equal(t, 2, retry.Job.Options.Attempt)
+	require.Equal(t, time.Unix(1001, 0), retry.NotBefore)
+	require.Contains(t, retry.Reason, "no idea")
+
+	w = newWorkshop()
+	w.deps.Generator = failing
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 2))
+	require.Contains(t, w.only(t).Fail, "no idea")
+}
+
+func TestPanicInAJobIsAFailedAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Generator = generator{analyze: func() (domain.Analysis, error) { panic("boom") }}
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	require.Contains(t, w.only(t).Retry.Reason, "boom")
+}
+
+func TestInvalidCourseIsNeverStored(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	require.True(t, w.deliver(t, domain.QueueStructureGeneration, domain.JobData{}, 0))
+	require.Nil(t, w.only(t).Structure)
+	require.Contains(t, w.only(t).Retry.Reason, "course_description")
+}
+
+func TestJobIsGivenBackWhileTheDatabaseIsGone(t *testing.T) {
+	t.Parallel()
+	gone := domain.Errorf(domain.ReasonUnavailable, "gone")
+	w := newWorkshop()
+	w.steps.beginErr = gone
+	require.False(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	w = newWorkshop()
+	w.steps.refuse = gone
+	require.False(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+}
+
+func TestResultThatTheDatabaseRefusesFailsTheCourse(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.steps.refuse = errors.New("invalid jsonb")
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	require.Len(t, w.steps.advanced, 2)
+	require.NotEmpty(t, w.steps.advanced[1].Fail)
+}
+
+func TestJobStoppedInMidWorkIsGivenBackAndNotFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Generator = generator{analyze: func() (domain.Analysis, error) {
+		w.cancel()
+		return domain.Analysis{}, context.Canceled
+	}}
+	require.False(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	require.Empty(t, w.steps.advanced)
+}
+
+func TestUnreadableMessageIsDropped(t *testing.T) {
+	t.Parallel()
+	for _, msg := range []*message.Message{
+		message.NewMessage("not a uuid", []byte(`{}`)),
+		message.NewMessage(uuid.NewString(), []byte(`not json`)),
+		message.NewMessage(uuid.NewString(), []byte(`{"course_id": 7}`)),
+	} {
+		w := newWorkshop()
+		require.True(t, w.deliverMessage(t, domain.QueueStructureAnalysis, msg))
+		require.Empty(t, w.steps.advanced)
+	}
+}
