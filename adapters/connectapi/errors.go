@@ -99,7 +99,7 @@ func (m errorMapper) toConnect(ctx context.Context, procedure string, err error)
 
 // logOutage leaves a trace of what a caller is told only the outline of.
 func (m errorMapper) logOutage(ctx context.Context, procedure string, reason domain.Reason, err error) {
-	if reason == domain.ReasonUnavailable {
+	if reason == domain.ReasonUnavailable && errors.Unwrap(err) != nil {
 		m.logger.WarnContext(ctx, "call could not be served", "procedure", procedure, "error", err, "cause", errors.Unwrap(err))
 	}
 }
