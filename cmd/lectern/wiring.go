@@ -96,19 +96,24 @@ func storage() fx.Option {
 // documents keeps, reads and makes courses of files.
 func documents() fx.Option {
 	return fx.Module("documents", fx.Provide(
-		func(c configs.Config) (ports.Blobs, error) {
+		func(c configs.Config, lc fx.Lifecycle) (ports.Blobs, error) {
 			dir, err := dataDir(c)
 			if err != nil {
 				return nil, err
 			}
-			return fileblobs.New(filepath.Join(dir, "documents"))
+			store, err := fileblobs.New(filepath.Join(dir, "documents"))
+			if err != nil {
+				return nil, err
+			}
+			lc.Append(fx.StopHook(store.Close))
+			return store, nil
 		},
 		func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
 			e := newExtractor(c.Documents.MaxBytes, min(c.Workers.Concurrency, runtime.NumCPU()))
 			lc.Append(fx.StopHook(e.Close))
 			return e
 		},
-		func() ports.Generator { return outlinegen.New() },
+		fx.Annotate(outlinegen.New, fx.As(new(ports.Generator))),
 	))
 }
 
