@@ -38,7 +38,7 @@ test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
-	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+	@{ grep -rl --include='*_test.go' '^func Fuzz' . || { echo 'no fuzz target found' >&2; exit 1; }; } | while read -r file; do \
 		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file" | while read -r target; do \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
 		done; \
