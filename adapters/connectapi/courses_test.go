@@ -15,7 +15,6 @@ import (
 
 	"lectern/adapters/connectapi"
 	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
-	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 	"lectern/app"
 	"lectern/domain"
 )
@@ -43,7 +42,7 @@ func course(id uuid.UUID) domain.Course {
 func TestCreateCourseAsksForWhatTheRequestSays(t *testing.T) {
 	t.Parallel()
 	id := uuid.Must(uuid.NewV7())
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		create: func(_ context.Context, caller domain.Identity, r app.CreateRequest) (domain.Course, error) {
 			assert.Equal(t, me(), caller)
 			assert.Equal(t, app.CreateRequest{
@@ -52,38 +51,40 @@ func TestCreateCourseAsksForWhatTheRequestSays(t *testing.T) {
 			}, r)
 			return course(id), nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		res, err := client.CreateCourse(t.Context(), connect.NewRequest(&lecternv1.CreateCourseRequest{
-			Title: "Пчеловодство", Language: "ru", Style: lecternv1.Style_STYLE_PROBLEM_BASED,
-			Settings:       &lecternv1.Settings{Lessons: 12, Pipeline: lecternv1.Pipeline_PIPELINE_MANUAL},
-			IdempotencyKey: key,
-		}))
-		require.NoError(t, err)
-		got := res.Msg.GetCourse()
-		require.Equal(t, id.String(), got.GetCourseId())
-		require.Equal(t, "Пчеловодство", got.GetTitle())
-		require.Equal(t, "пчеловодство-1", got.GetSlug())
-		require.Equal(t, "ru", got.GetLanguage())
-		require.Equal(t, lecternv1.Style_STYLE_PROBLEM_BASED, got.GetStyle())
-		require.EqualValues(t, 12, got.GetSettings().GetLessons())
-		require.Equal(t, lecternv1.Pipeline_PIPELINE_MANUAL, got.GetSettings().GetPipeline())
-		require.Equal(t, lecternv1.State_STATE_STAGE_4_COMPLETE, got.GetState())
-		require.EqualValues(t, 7, got.GetVersion())
-		require.EqualValues(t, 2, got.GetRun())
-		require.Equal(t, "d.pdf", got.GetAnalysis().GetSections()[0].GetLessons()[0].GetSources()[0].GetDocument())
-		require.Equal(t, lecternv1.Difficulty_DIFFICULTY_ADVANCED, got.GetAnalysis().GetDifficultyLevel())
-		require.Nil(t, got.GetStructure())
-		require.Equal(t, "outline", got.GetGenerationMetadata().AsMap()["generator"])
-		require.Equal(t, me().UserID.String(), got.GetUserId())
-		require.Equal(t, noon(), got.GetCreatedAt().AsTime())
-		require.Equal(t, noon().Add(time.Minute), got.GetUpdatedAt().AsTime())
-	})
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			res, err := client.CreateCourse(t.Context(), connect.NewRequest(&lecternv1.CreateCourseRequest{
+				Title: "Пчеловодство", Language: "ru", Style: lecternv1.Style_STYLE_PROBLEM_BASED,
+				Settings:       &lecternv1.Settings{Lessons: 12, Pipeline: lecternv1.Pipeline_PIPELINE_MANUAL},
+				IdempotencyKey: key,
+			}))
+			require.NoError(t, err)
+			got := res.Msg.GetCourse()
+			require.Equal(t, id.String(), got.GetCourseId())
+			require.Equal(t, "Пчеловодство", got.GetTitle())
+			require.Equal(t, "пчеловодство-1", got.GetSlug())
+			require.Equal(t, "ru", got.GetLanguage())
+			require.Equal(t, lecternv1.Style_STYLE_PROBLEM_BASED, got.GetStyle())
+			require.EqualValues(t, 12, got.GetSettings().GetLessons())
+			require.Equal(t, lecternv1.Pipeline_PIPELINE_MANUAL, got.GetSettings().GetPipeline())
+			require.Equal(t, lecternv1.State_STATE_STAGE_4_COMPLETE, got.GetState())
+			require.EqualValues(t, 7, got.GetVersion())
+			require.EqualValues(t, 2, got.GetRun())
+			require.Equal(t, "d.pdf", got.GetAnalysis().GetSections()[0].GetLessons()[0].GetSources()[0].GetDocument())
+			require.Equal(t, lecternv1.Difficulty_DIFFICULTY_ADVANCED, got.GetAnalysis().GetDifficultyLevel())
+			require.Nil(t, got.GetStructure())
+			require.Equal(t, "outline", got.GetGenerationMetadata().AsMap()["generator"])
+			require.Equal(t, me().UserID.String(), got.GetUserId())
+			require.Equal(t, noon(), got.GetCreatedAt().AsTime())
+			require.Equal(t, noon().Add(time.Minute), got.GetUpdatedAt().AsTime())
+		})
+	}
 }
 
 func TestGetCourseReturnsTheDocumentsInOrder(t *testing.T) {
 	t.Parallel()
 	id, first, second := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		get: func(_ context.Context, caller domain.Identity, asked uuid.UUID) (domain.Course, []domain.Document, error) {
 			assert.Equal(t, me(), caller)
 			assert.Equal(t, id, asked)
@@ -95,23 +96,25 @@ func TestGetCourseReturnsTheDocumentsInOrder(t *testing.T) {
 				{ID: second, CourseID: id, Name: "b.pdf", Format: domain.FormatPDF, Status: domain.DocumentFailed, Error: "is broken"},
 			}, nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		res, err := client.GetCourse(t.Context(), connect.NewRequest(&lecternv1.GetCourseRequest{CourseId: id.String()}))
-		require.NoError(t, err)
-		docs := res.Msg.GetDocuments()
-		require.Len(t, docs, 2)
-		require.Equal(t, first.String(), docs[0].GetDocumentId())
-		require.Equal(t, id.String(), docs[0].GetCourseId())
-		require.Equal(t, "a.md", docs[0].GetName())
-		require.Equal(t, lecternv1.Format_FORMAT_MD, docs[0].GetFormat())
-		require.EqualValues(t, 5, docs[0].GetSizeBytes())
-		require.Equal(t, "ab", docs[0].GetSha256())
-		require.Equal(t, []string{"k"}, docs[0].GetSummary().GetKeyPhrases())
-		require.Equal(t, noon(), docs[0].GetCreatedAt().AsTime())
-		require.Equal(t, lecternv1.DocumentStatus_DOCUMENT_STATUS_FAILED, docs[1].GetStatus())
-		require.Equal(t, "is broken", docs[1].GetError())
-		require.Nil(t, docs[1].GetSummary())
-	})
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			res, err := client.GetCourse(t.Context(), connect.NewRequest(&lecternv1.GetCourseRequest{CourseId: id.String()}))
+			require.NoError(t, err)
+			docs := res.Msg.GetDocuments()
+			require.Len(t, docs, 2)
+			require.Equal(t, first.String(), docs[0].GetDocumentId())
+			require.Equal(t, id.String(), docs[0].GetCourseId())
+			require.Equal(t, "a.md", docs[0].GetName())
+			require.Equal(t, lecternv1.Format_FORMAT_MD, docs[0].GetFormat())
+			require.EqualValues(t, 5, docs[0].GetSizeBytes())
+			require.Equal(t, "ab", docs[0].GetSha256())
+			require.Equal(t, []string{"k"}, docs[0].GetSummary().GetKeyPhrases())
+			require.Equal(t, noon(), docs[0].GetCreatedAt().AsTime())
+			require.Equal(t, lecternv1.DocumentStatus_DOCUMENT_STATUS_FAILED, docs[1].GetStatus())
+			require.Equal(t, "is broken", docs[1].GetError())
+			require.Nil(t, docs[1].GetSummary())
+		})
+	}
 }
 
 func TestListCoursesPagesThroughAll(t *testing.T) {
@@ -120,7 +123,7 @@ func TestListCoursesPagesThroughAll(t *testing.T) {
 	for i := range all {
 		all[i] = course(uuid.Must(uuid.NewV7()))
 	}
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		list: func(_ context.Context, _ domain.Identity, before uuid.UUID, limit int) ([]domain.Course, error) {
 			from := 0
 			for i, c := range all {
@@ -130,29 +133,31 @@ func TestListCoursesPagesThroughAll(t *testing.T) {
 			}
 			return all[from:min(from+limit, len(all))], nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		var seen []string
-		var pages []int
-		for token, more := "", true; more; more = token != "" {
-			res, err := client.ListCourses(t.Context(), connect.NewRequest(&lecternv1.ListCoursesRequest{PageSize: 2, PageToken: token}))
-			require.NoError(t, err)
-			pages = append(pages, len(res.Msg.GetCourses()))
-			for _, c := range res.Msg.GetCourses() {
-				seen = append(seen, c.GetCourseId())
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			var seen []string
+			var pages []int
+			for token, more := "", true; more; more = token != "" {
+				res, err := client.ListCourses(t.Context(), connect.NewRequest(&lecternv1.ListCoursesRequest{PageSize: 2, PageToken: token}))
+				require.NoError(t, err)
+				pages = append(pages, len(res.Msg.GetCourses()))
+				for _, c := range res.Msg.GetCourses() {
+					seen = append(seen, c.GetCourseId())
+				}
+				token = res.Msg.GetNextPageToken()
 			}
-			token = res.Msg.GetNextPageToken()
-		}
-		require.Equal(t, []int{2, 2, 1}, pages)
-		for i, c := range all {
-			require.Equal(t, c.ID.String(), seen[i])
-		}
-	})
+			require.Equal(t, []int{2, 2, 1}, pages)
+			for i, c := range all {
+				require.Equal(t, c.ID.String(), seen[i])
+			}
+		})
+	}
 }
 
 func TestUploadDocumentPassesNameAndBytes(t *testing.T) {
 	t.Parallel()
 	id, content := uuid.Must(uuid.NewV7()), []byte{0, 1, 2, 255}
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		upload: func(_ context.Context, caller domain.Identity, courseID uuid.UUID, name string, got []byte) (domain.Document, error) {
 			assert.Equal(t, me(), caller)
 			assert.Equal(t, id, courseID)
@@ -160,13 +165,15 @@ func TestUploadDocumentPassesNameAndBytes(t *testing.T) {
 			assert.Equal(t, content, got)
 			return domain.Document{ID: id, CourseID: courseID, Name: name, Format: domain.FormatText, Status: domain.DocumentUploaded}, nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		res, err := client.UploadDocument(t.Context(), connect.NewRequest(&lecternv1.UploadDocumentRequest{
-			CourseId: id.String(), Name: "лекция.txt", Content: content,
-		}))
-		require.NoError(t, err)
-		require.Equal(t, lecternv1.DocumentStatus_DOCUMENT_STATUS_UPLOADED, res.Msg.GetDocument().GetStatus())
-	})
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			res, err := client.UploadDocument(t.Context(), connect.NewRequest(&lecternv1.UploadDocumentRequest{
+				CourseId: id.String(), Name: "лекция.txt", Content: content,
+			}))
+			require.NoError(t, err)
+			require.Equal(t, lecternv1.DocumentStatus_DOCUMENT_STATUS_UPLOADED, res.Msg.GetDocument().GetStatus())
+		})
+	}
 }
 
 func result(id uuid.UUID, entries ...domain.QueuedEntry) domain.InitializeFSMResult {
@@ -180,35 +187,37 @@ func result(id uuid.UUID, entries ...domain.QueuedEntry) domain.InitializeFSMRes
 func TestInitiateGenerationNamesTheFirstJob(t *testing.T) {
 	t.Parallel()
 	id, job := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		initiate: func(_ context.Context, caller domain.Identity, courseID uuid.UUID, given string) (domain.InitializeFSMResult, error) {
 			assert.Equal(t, me(), caller)
 			assert.Equal(t, id, courseID)
 			assert.Equal(t, key, given)
 			return result(id, domain.QueuedEntry{ID: job, Queue: domain.QueueStructureAnalysis, CreatedAt: noon()}), nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		res, err := client.InitiateGeneration(t.Context(), connect.NewRequest(&lecternv1.InitiateGenerationRequest{
-			CourseId: id.String(), IdempotencyKey: key,
-		}))
-		require.NoError(t, err)
-		require.Equal(t, job.String(), res.Msg.GetJobId())
-		require.True(t, res.Msg.GetFromCache())
-		require.Equal(t, job.String(), res.Msg.GetOutboxEntries()[0].GetOutboxId())
-		require.Equal(t, lecternv1.Queue_QUEUE_STRUCTURE_ANALYSIS, res.Msg.GetOutboxEntries()[0].GetQueueName())
-		require.Equal(t, id.String(), res.Msg.GetFsmState().GetEntityId())
-		require.Equal(t, lecternv1.State_STATE_STAGE_5_INIT, res.Msg.GetFsmState().GetState())
-		require.EqualValues(t, 2, res.Msg.GetFsmState().GetVersion())
-		require.Equal(t, lecternv1.Actor_ACTOR_API, res.Msg.GetFsmState().GetCreatedBy())
-		require.Equal(t, noon(), res.Msg.GetFsmState().GetCreatedAt().AsTime())
-	})
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			res, err := client.InitiateGeneration(t.Context(), connect.NewRequest(&lecternv1.InitiateGenerationRequest{
+				CourseId: id.String(), IdempotencyKey: key,
+			}))
+			require.NoError(t, err)
+			require.Equal(t, job.String(), res.Msg.GetJobId())
+			require.True(t, res.Msg.GetFromCache())
+			require.Equal(t, job.String(), res.Msg.GetOutboxEntries()[0].GetOutboxId())
+			require.Equal(t, lecternv1.Queue_QUEUE_STRUCTURE_ANALYSIS, res.Msg.GetOutboxEntries()[0].GetQueueName())
+			require.Equal(t, id.String(), res.Msg.GetFsmState().GetEntityId())
+			require.Equal(t, lecternv1.State_STATE_STAGE_5_INIT, res.Msg.GetFsmState().GetState())
+			require.EqualValues(t, 2, res.Msg.GetFsmState().GetVersion())
+			require.Equal(t, lecternv1.Actor_ACTOR_API, res.Msg.GetFsmState().GetCreatedBy())
+			require.Equal(t, noon(), res.Msg.GetFsmState().GetCreatedAt().AsTime())
+		})
+	}
 }
 
 func TestInitializeFSMPassesItsJobsInOrder(t *testing.T) {
 	t.Parallel()
 	id := uuid.Must(uuid.NewV7())
 	notBefore := noon()
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		initialize: func(_ context.Context, caller domain.Identity, r app.InitializeRequest) (domain.InitializeFSMResult, error) {
 			assert.Equal(t, me(), caller)
 			assert.Equal(t, app.InitializeRequest{
@@ -220,30 +229,32 @@ func TestInitializeFSMPassesItsJobsInOrder(t *testing.T) {
 			}, r)
 			return result(id), nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		res, err := client.InitializeFSM(t.Context(), connect.NewRequest(&lecternv1.InitializeFSMRequest{
-			CourseId: id.String(), IdempotencyKey: key, State: lecternv1.State_STATE_STAGE_2_INIT,
-			Metadata: object(t, map[string]any{"note": "<b>"}),
-			Jobs: []*lecternv1.JobRequest{
-				{
-					Queue: lecternv1.Queue_QUEUE_DOCUMENT_PROCESSING,
-					Data:  object(t, map[string]any{"n": 1.5, "list": []any{1, nil, "x"}}),
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			res, err := client.InitializeFSM(t.Context(), connect.NewRequest(&lecternv1.InitializeFSMRequest{
+				CourseId: id.String(), IdempotencyKey: key, State: lecternv1.State_STATE_STAGE_2_INIT,
+				Metadata: object(t, map[string]any{"note": "<b>"}),
+				Jobs: []*lecternv1.JobRequest{
+					{
+						Queue: lecternv1.Queue_QUEUE_DOCUMENT_PROCESSING,
+						Data:  object(t, map[string]any{"n": 1.5, "list": []any{1, nil, "x"}}),
+					},
+					{
+						Queue: lecternv1.Queue_QUEUE_SUMMARIZATION, Data: object(t, nil),
+						Options: &lecternv1.JobOptions{NotBefore: timestamppb.New(notBefore), MaxAttempts: 3},
+					},
 				},
-				{
-					Queue: lecternv1.Queue_QUEUE_SUMMARIZATION, Data: object(t, nil),
-					Options: &lecternv1.JobOptions{NotBefore: timestamppb.New(notBefore), MaxAttempts: 3},
-				},
-			},
-		}))
-		require.NoError(t, err)
-		require.Equal(t, id.String(), res.Msg.GetFsmState().GetEntityId())
-	})
+			}))
+			require.NoError(t, err)
+			require.Equal(t, id.String(), res.Msg.GetFsmState().GetEntityId())
+		})
+	}
 }
 
 func TestCancelAndRestartReturnTheNewState(t *testing.T) {
 	t.Parallel()
 	id := uuid.Must(uuid.NewV7())
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		cancel: func(_ context.Context, caller domain.Identity, courseID uuid.UUID, given, reason string) (domain.FSMState, error) {
 			assert.Equal(t, []any{me(), id, key, "changed my mind"}, []any{caller, courseID, given, reason})
 			return domain.FSMState{CourseID: id, State: domain.StateCancelled}, nil
@@ -252,18 +263,20 @@ func TestCancelAndRestartReturnTheNewState(t *testing.T) {
 			assert.Equal(t, []any{me(), id, key}, []any{caller, courseID, given})
 			return domain.FSMState{CourseID: id, State: domain.StatePending}, nil
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		cancelled, err := client.CancelGeneration(t.Context(), connect.NewRequest(&lecternv1.CancelGenerationRequest{
-			CourseId: id.String(), IdempotencyKey: key, Reason: "changed my mind",
-		}))
-		require.NoError(t, err)
-		require.Equal(t, lecternv1.State_STATE_CANCELLED, cancelled.Msg.GetFsmState().GetState())
-		restarted, err := client.RestartGeneration(t.Context(), connect.NewRequest(&lecternv1.RestartGenerationRequest{
-			CourseId: id.String(), IdempotencyKey: key,
-		}))
-		require.NoError(t, err)
-		require.Equal(t, lecternv1.State_STATE_PENDING, restarted.Msg.GetFsmState().GetState())
-	})
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			cancelled, err := client.CancelGeneration(t.Context(), connect.NewRequest(&lecternv1.CancelGenerationRequest{
+				CourseId: id.String(), IdempotencyKey: key, Reason: "changed my mind",
+			}))
+			require.NoError(t, err)
+			require.Equal(t, lecternv1.State_STATE_CANCELLED, cancelled.Msg.GetFsmState().GetState())
+			restarted, err := client.RestartGeneration(t.Context(), connect.NewRequest(&lecternv1.RestartGenerationRequest{
+				CourseId: id.String(), IdempotencyKey: key,
+			}))
+			require.NoError(t, err)
+			require.Equal(t, lecternv1.State_STATE_PENDING, restarted.Msg.GetFsmState().GetState())
+		})
+	}
 }
 
 func object(t *testing.T, fields map[string]any) *structpb.Struct {

@@ -82,7 +82,7 @@ func (m errorMapper) toConnect(ctx context.Context, procedure string, err error)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return m.answer(reasonDeadlineExceeded, "", "the call took longer than its deadline allows: try again with a later one")
 	case errors.As(err, &known) && m.codes[known.Reason] != 0:
-		m.logOutage(ctx, procedure, known.Reason, err)
+		m.logOutage(ctx, procedure, known)
 		return m.answer(known.Reason, known.Field, known.Error())
 	case errors.As(err, &invalid) && len(invalid.Violations) > 0:
 		return m.violations(invalid)
@@ -98,9 +98,10 @@ func (m errorMapper) toConnect(ctx context.Context, procedure string, err error)
 }
 
 // logOutage leaves a trace of what a caller is told only the outline of.
-func (m errorMapper) logOutage(ctx context.Context, procedure string, reason domain.Reason, err error) {
-	if reason == domain.ReasonUnavailable && errors.Unwrap(err) != nil {
-		m.logger.WarnContext(ctx, "call could not be served", "procedure", procedure, "error", err, "cause", errors.Unwrap(err))
+// A stopping server has no cause: nothing is wrong.
+func (m errorMapper) logOutage(ctx context.Context, procedure string, err *domain.Error) {
+	if err.Reason == domain.ReasonUnavailable && err.Err != nil {
+		m.logger.WarnContext(ctx, "call could not be served", "procedure", procedure, "error", err, "cause", err.Err)
 	}
 }
 

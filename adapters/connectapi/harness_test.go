@@ -199,13 +199,15 @@ func (p protocol) client(t *testing.T, url string) lecternv1connect.CourseServic
 	return lecternv1connect.NewCourseServiceClient(p.httpClient(t), url, p.options...)
 }
 
-// overEach runs a test over every protocol, against one server.
-func overEach(t *testing.T, c connectapi.Config, test func(t *testing.T, client lecternv1connect.CourseServiceClient)) {
+// clients speak to one server, each over another protocol, by its name.
+func clients(t *testing.T, c connectapi.Config) map[string]lecternv1connect.CourseServiceClient {
 	t.Helper()
 	server := start(t, c)
+	made := make(map[string]lecternv1connect.CourseServiceClient)
 	for _, p := range protocols() {
-		t.Run(p.name, func(t *testing.T) { test(t, p.client(t, server.url)) })
+		made[p.name] = p.client(t, server.url)
 	}
+	return made
 }
 
 // client speaks Connect over HTTP/1.1.

@@ -11,7 +11,6 @@ import (
 
 	"lectern/adapters/connectapi"
 	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
-	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 	"lectern/app"
 	"lectern/domain"
 )
@@ -35,24 +34,26 @@ func TestTheKeyOfACommandComesFromItsFieldOrItsHeader(t *testing.T) {
 		{"a field too short", "short", nil, ""},
 		{"a field too long", strings.Repeat("k", 256), nil, ""},
 	}
-	overEach(t, connectapi.Config{Courses: fakeCourses{
+	for name, client := range clients(t, connectapi.Config{Courses: fakeCourses{
 		initiate: func(_ context.Context, _ domain.Identity, id uuid.UUID, key string) (domain.InitializeFSMResult, error) {
 			return result(id, domain.QueuedEntry{}), domain.Errorf(domain.ReasonUnavailable, "got %s", key)
 		},
-	}}, func(t *testing.T, client lecternv1connect.CourseServiceClient) {
-		for _, tt := range tests {
-			req := connect.NewRequest(&lecternv1.InitiateGenerationRequest{CourseId: uuid.NewString(), IdempotencyKey: tt.field})
-			for _, value := range tt.header {
-				req.Header().Add("Idempotency-Key", value)
+	}}) {
+		t.Run(name, func(t *testing.T) {
+			for _, tt := range tests {
+				req := connect.NewRequest(&lecternv1.InitiateGenerationRequest{CourseId: uuid.NewString(), IdempotencyKey: tt.field})
+				for _, value := range tt.header {
+					req.Header().Add("Idempotency-Key", value)
+				}
+				_, err := client.InitiateGeneration(t.Context(), req)
+				if tt.want == "" {
+					requireReason(t, err, connect.CodeInvalidArgument, "INVALID_FIELD", "idempotency_key")
+					continue
+				}
+				require.ErrorContains(t, err, "got "+tt.want, tt.name)
 			}
-			_, err := client.InitiateGeneration(t.Context(), req)
-			if tt.want == "" {
-				requireReason(t, err, connect.CodeInvalidArgument, "INVALID_FIELD", "idempotency_key")
-				continue
-			}
-			require.ErrorContains(t, err, "got "+tt.want, tt.name)
-		}
-	})
+		})
+	}
 }
 
 func TestEveryCommandNeedsAKey(t *testing.T) {

@@ -63,8 +63,11 @@ func (l limits) wrap(next http.Handler) http.Handler {
 			}
 			return
 		}
-		r.Body = &boundedBody{ReadCloser: r.Body, left: most + envelopeBytes, err: l.tooLarge(procedure)}
-		next.ServeHTTP(w, r)
+		// The server must find its own body in its own request, to let a caller
+		// who still sends read the answer: hence a copy.
+		bounded := *r
+		bounded.Body = &boundedBody{ReadCloser: r.Body, left: most + envelopeBytes, err: l.tooLarge(procedure)}
+		next.ServeHTTP(w, &bounded)
 	})
 }
 

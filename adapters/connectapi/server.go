@@ -144,7 +144,9 @@ func handler(c Config, s serving) http.Handler {
 		ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
 	}, open))
 	reflector := grpcreflect.NewStaticReflector(lecternv1connect.CourseServiceName, healthv1connect.HealthName)
-	mux.Handle(grpcreflect.NewHandlerV1(reflector, open))
-	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, open))
+	path, v1 := grpcreflect.NewHandlerV1(reflector, open)
+	mux.Handle(path, s.endStreams(v1))
+	path, v1alpha := grpcreflect.NewHandlerV1Alpha(reflector, open)
+	mux.Handle(path, s.endStreams(v1alpha))
 	return mux
 }

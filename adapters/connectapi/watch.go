@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -32,6 +33,17 @@ func (s serving) bind(ctx context.Context) (context.Context, context.CancelFunc)
 		release()
 		cancel(nil)
 	}
+}
+
+// endStreams breaks off what a caller sends when the server begins to stop, for
+// streams that would else last as long as the caller likes.
+func (s serving) endStreams(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := s.bind(r.Context())
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { _ = r.Body.Close() })() // its reader sees that it is closed
+		next.ServeHTTP(w, r)
+	})
 }
 
 // WatchCourse implements lecternv1connect.CourseServiceHandler.
