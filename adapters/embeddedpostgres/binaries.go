@@ -65,7 +65,7 @@ func install(ctx context.Context, home string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("wait for another process that fetches Postgres: %w", err)
 	}
-	defer func() { _ = lock.Close() }()
+	defer func() { _ = unlock(lock) }()
 	if exists(home) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package embeddedpostgres
 import (
 	"context"
 	"path/filepath"
+	"syscall"
 )
 
 // WithPorts has the server try these ports before free ones.
@@ -17,6 +18,10 @@ func (o Options) WithPorts(ports ...int) Options {
 	}
 	return o
 }
+
+// CopyMark gives another descriptor of the locked mark, such as a child has that
+// was forked and has not yet executed its program.
+func (s *Server) CopyMark() (fd int, err error) { return syscall.Dup(int(s.folder.mark.Fd())) }
 
 // EnsureBinaries fetches from a repository of the test's.
 func EnsureBinaries(ctx context.Context, o Options, repository string) (home string, err error) {

@@ -34,6 +34,12 @@ func tryLock(path string) (*os.File, error) {
 	return nil, fmt.Errorf("lock file %s: %w", path, err)
 }
 
+// unlock gives the lock up at once, and not only when a child of ours that was
+// just forked has closed its copy of the file, too.
+func unlock(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+}
+
 // waitLock is tryLock that waits for the file to become free.
 func waitLock(ctx context.Context, path string) (*os.File, error) {
 	retry := time.NewTicker(lockPoll)

@@ -97,7 +97,7 @@ func writeMark(mark *os.File) error {
 	text := fmt.Sprintf("%spid %d\n", markText, os.Getpid())
 	_, err := mark.WriteAt([]byte(text), 0)
 	if err := errors.Join(err, mark.Truncate(int64(len(text)))); err != nil {
-		return errors.Join(fmt.Errorf("mark data folder: %w", err), mark.Close())
+		return errors.Join(fmt.Errorf("mark data folder: %w", err), unlock(mark))
 	}
 	return nil
 }
@@ -113,15 +113,14 @@ func readPID(mark string) int {
 	return pid
 }
 
-// release gives the folder back. No process of ours may use it any more.
+// release gives the folder back. The server lock is closed alone: a process of
+// the server's that should still live keeps it.
 func (f *folder) release() error {
 	var err error
-	for _, lock := range []*os.File{f.server, f.mark} {
-		if lock != nil {
-			err = errors.Join(err, lock.Close())
-		}
+	if f.server != nil {
+		err = f.server.Close()
 	}
-	return err
+	return errors.Join(err, unlock(f.mark))
 }
 
 // password reads the folder's password, or draws one for a folder without data.

@@ -1,6 +1,8 @@
 package embeddedpostgres_test
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +26,46 @@ func TestDataSurvivesARestart(t *testing.T) {
 	second := start(t, options(dir))
 	if got := query[int](t, dsn(t, second, owner), "SELECT answer FROM kept"); got != 42 {
 		t.Errorf("answer = %d, want 42", got)
+	}
+}
+
+func TestStopInAHurryLosesNothing(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	first, err := embeddedpostgres.Start(t.Context(), options(dir))
+	must(t, err)
+	exec1(t, dsn(t, first, owner), "CREATE TABLE kept AS SELECT 42 AS answer")
+	inAHurry, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The server may be quick enough to stop in order all the same.
+	if err := first.Stop(inAHurry); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	second := start(t, options(dir))
+	if got := query[int](t, dsn(t, second, owner), "SELECT answer FROM kept"); got != 42 {
+		t.Errorf("answer = %d, want 42", got)
+	}
+}
+
+func TestStoppedFolderIsFreeThoughAChildHasACopyOfItsLock(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	s := start(t, options(dir))
+	fd, err := s.CopyMark()
+	must(t, err)
+	defer func() { must(t, syscall.Close(fd)) }()
+	stop(t, s)
+	usable(t, dir)
+}
+
+func TestTerminalsInterruptDoesNotReachTheServer(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	start(t, options(dir))
+	group, err := syscall.Getpgid(serverPID(t, dir))
+	must(t, err)
+	if group == syscall.Getpgrp() {
+		t.Error("the server is in our process group")
 	}
 }
 

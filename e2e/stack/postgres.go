@@ -12,8 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	// The one adapter that e2e imports: it is itself the way by which design.md
-	// section 12 gets a pinned Postgres onto a machine that has none.
+	// The one adapter that e2e imports: it is itself the way to get a pinned
+	// Postgres onto a machine that has none.
 	"lectern/adapters/embeddedpostgres"
 )
 
