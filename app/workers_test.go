@@ -88,8 +88,9 @@ func (b *queueBroker) Subscribe(ctx context.Context, topic string) (<-chan *mess
 type blobs struct{}
 
 func (blobs) Put(context.Context, string, io.Reader, int64) (int64, string, error) { return 0, "", nil }
-func (blobs) Get(context.Context, string) ([]byte, error)                          { return []byte("bytes"), nil }
-func (blobs) Delete(context.Context, string) error                                 { return nil }
+
+func (blobs) Get(context.Context, string) ([]byte, error) { return []byte("bytes"), nil }
+func (blobs) Delete(context.Context, string) error        { return nil }
 
 type extractor struct {
 	text domain.Text

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,7 @@ func TestTransitionsAreThoseOfTheTable(t *testing.T) {
 		domain.StateFinalizing:        {domain.StateCompleted},
 	}
 	for _, s := range domain.States() {
-		want := append(forward[s], domain.StateFailed, domain.StateCancelled)
+		want := slices.Concat(forward[s], []domain.State{domain.StateFailed, domain.StateCancelled})
 		if s.Terminal() {
 			want = []domain.State{domain.StatePending}
 		}

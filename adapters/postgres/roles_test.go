@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
@@ -17,7 +16,7 @@ import (
 func requireCode(t *testing.T, code string, err error) {
 	t.Helper()
 	var pg *pgconn.PgError
-	require.True(t, errors.As(err, &pg), "want SQLSTATE %s, got %v", code, err)
+	require.ErrorAs(t, err, &pg, "want SQLSTATE %s", code)
 	require.Equal(t, code, pg.Code, pg.Message)
 }
 
