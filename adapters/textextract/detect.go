@@ -1,0 +1,132 @@
+package textextract
+
+import (
+	"bytes"
+	"path"
+	"strings"
+
+	"github.com/gabriel-vasile/mimetype"
+
+	"lectern/domain"
+)
+
+const (
+	supported    = "upload PDF, DOCX, Markdown (.md), HTML or plain text (.txt)"
+	maxPDFHeader = 1024 // bytes that may precede a PDF's signature, as readers allow
+)
+
+var (
+	pdfMagic = []byte("%PDF-")
+	zipMagic = []byte("PK\x03\x04")
+)
+
+func (e *Extractor) checkSize(content []byte) error {
+	if int64(len(content)) > e.opts.MaxBytes {
+		return domain.Errorf(domain.ReasonDocumentTooLarge,
+			"the document has %d bytes, the limit is %d: split it and upload the parts", len(content), e.opts.MaxBytes)
+	}
+	return nil
+}
+
+// checkTextSize bounds the formats that are text as they are.
+func (e *Extractor) checkTextSize(format domain.Format, content []byte) error {
+	if format != domain.FormatPDF && format != domain.FormatDOCX && int64(len(content)) > e.opts.MaxTextBytes {
+		return tooMuchText(e.opts.MaxTextBytes)
+	}
+	return nil
+}
+
+func tooMuchText(limit int64) *domain.Error {
+	return domain.Errorf(domain.ReasonDocumentTooLarge,
+		"there are more than %d bytes of text in this document: split it and upload the parts", limit)
+}
+
+// detect tells the format. The name says what was meant, the content whether
+// it is that; without an extension the content decides alone.
+func (e *Extractor) detect(name string, content []byte) (domain.Format, error) {
+	if len(bytes.TrimSpace(content)) == 0 {
+		return "", unreadable("the document is empty: check that it was saved, then upload it again")
+	}
+	switch ext := strings.ToLower(path.Ext(strings.ReplaceAll(name, `\`, "/"))); ext {
+	case ".pdf":
+		return detectPDF(content)
+	case ".docx":
+		return detectDOCX(content)
+	case ".md", ".markdown":
+		return detectText(ext, domain.FormatMarkdown, content)
+	case ".html", ".htm", ".xhtml":
+		return detectText(ext, domain.FormatHTML, content)
+	case ".txt", ".text":
+		return detectText(ext, domain.FormatText, content)
+	case "", ".":
+		return detectContent(content)
+	default:
+		return "", domain.Errorf(domain.ReasonUnsupportedFormat, "%s files are not supported: %s", ext, advice(ext))
+	}
+}
+
+func detectPDF(content []byte) (domain.Format, error) {
+	if bytes.Contains(content[:min(len(content), maxPDFHeader)], pdfMagic) {
+		return domain.FormatPDF, nil
+	}
+	return "", unreadable("the document is named .pdf but is not a PDF (it looks like %s): export it again from the program it was made with",
+		mimetype.Detect(content))
+}
+
+// detectDOCX leaves it to openDOCX to look into the archive, and to say what
+// is wrong with an OLE file: an old Word's, or a DOCX under a password.
+func detectDOCX(content []byte) (domain.Format, error) {
+	if bytes.HasPrefix(content, zipMagic) || bytes.HasPrefix(content, []byte(oleMagic)) {
+		return domain.FormatDOCX, nil
+	}
+	return "", unreadable("the document is named .docx but is not one (it looks like %s): save it again as .docx", mimetype.Detect(content))
+}
+
+func detectText(ext string, format domain.Format, content []byte) (domain.Format, error) {
+	found := mimetype.Detect(content)
+	if !isText(content) || bytes.HasPrefix(content, pdfMagic) || found.Is("text/rtf") {
+		return "", domain.Errorf(domain.ReasonUnsupportedFormat,
+			"the document is named %s but is not text (it looks like %s): give it its right extension, or %s", ext, found, supported)
+	}
+	return format, nil
+}
+
+func detectContent(content []byte) (domain.Format, error) {
+	found := mimetype.Detect(content)
+	switch {
+	case bytes.HasPrefix(content, pdfMagic):
+		return domain.FormatPDF, nil
+	case found.Is("application/vnd.openxmlformats-officedocument.wordprocessingml.document"):
+		return domain.FormatDOCX, nil
+	case found.Is("text/html") && isText(content):
+		return domain.FormatHTML, nil
+	case isText(content) && !found.Is("text/rtf"):
+		return domain.FormatText, nil
+	}
+	return "", domain.Errorf(domain.ReasonUnsupportedFormat, "files of type %s are not supported: %s", found, supported)
+}
+
+// isText tells whether there are no bytes in content that no text has.
+func isText(content []byte) bool {
+	if _, _, ok := cutBOM(content); ok {
+		return true
+	}
+	return !bytes.ContainsFunc(content, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != '\v' && r != 0x1a && r != 0x1b
+	})
+}
+
+// advice says what to do with a file that cannot be taken.
+func advice(ext string) string {
+	switch ext {
+	case ".doc", ".docm", ".dot", ".dotx", ".odt", ".rtf", ".pages", ".wps":
+		return "open it in a word processor and save it as .docx"
+	case ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".odp", ".key", ".numbers", ".epub", ".djvu", ".fb2":
+		return "export it as PDF, or " + supported
+	case ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".svg":
+		return "run OCR (text recognition) on the picture and upload the text"
+	case ".zip", ".rar", ".7z", ".gz", ".tar", ".tgz":
+		return "unpack it and upload the documents in it"
+	}
+	return supported
+}

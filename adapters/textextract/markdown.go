@@ -1,0 +1,144 @@
+package textextract
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+	"golang.org/x/net/html"
+
+	"lectern/domain"
+)
+
+// frontMatter matches the properties that some editors put before the text.
+var (
+	frontMatter      = regexp.MustCompile(`\A---[ \t]*\n(?:[\w-]+:.*\n|[ \t]+.*\n|- .*\n|#.*\n)+---[ \t]*\n`)
+	frontMatterTitle = regexp.MustCompile(`(?m)^title:[ \t]*["']?(.*?)["']?[ \t]*$`)
+)
+
+func extractMarkdown(ctx context.Context, content []byte) (domain.Text, error) {
+	source, err := decode(content, nil)
+	if err != nil {
+		return domain.Text{}, err
+	}
+	source = bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
+	title := ""
+	if properties := frontMatter.Find(source); properties != nil {
+		source = source[len(properties):]
+		if found := frontMatterTitle.FindSubmatch(properties); found != nil {
+			title = clean(string(found[1]))
+		}
+	}
+	m := markdown{source: source}
+	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
+	err = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch {
+		case ctx.Err() != nil:
+			return ast.WalkStop, context.Cause(ctx)
+		case !entering:
+			return ast.WalkContinue, nil
+		}
+		return m.block(ctx, n)
+	})
+	return domain.Text{Title: m.out.title(title), Blocks: m.out}, err
+}
+
+// markdown makes blocks of a document's nodes.
+type markdown struct {
+	source []byte
+	out    blocks
+}
+
+func (m *markdown) block(ctx context.Context, n ast.Node) (ast.WalkStatus, error) {
+	switch n := n.(type) {
+	case *ast.Heading:
+		m.out.add(domain.BlockHeading, n.Level, 0, m.inline(n))
+	case *ast.Paragraph, *ast.TextBlock:
+		kind := domain.BlockParagraph
+		if n.Parent().Kind() == ast.KindListItem && n.PreviousSibling() == nil {
+			kind = domain.BlockListItem
+		}
+		m.out.add(kind, 0, 0, m.inline(n))
+	case *ast.FencedCodeBlock, *ast.CodeBlock:
+		m.out.add(domain.BlockCode, 0, 0, string(n.Lines().Value(m.source)))
+	case *extast.TableHeader, *extast.TableRow:
+		m.out.add(domain.BlockTableRow, 0, 0, m.row(n))
+	case *ast.HTMLBlock:
+		return ast.WalkSkipChildren, m.html(ctx, n)
+	default:
+		return ast.WalkContinue, nil
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+func (m *markdown) row(n ast.Node) string {
+	var cells []string
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if text := m.inline(c); clean(text) != "" {
+			cells = append(cells, clean(text))
+		}
+	}
+	return strings.Join(cells, " | ")
+}
+
+func (m *markdown) html(ctx context.Context, n *ast.HTMLBlock) error {
+	lines := n.Lines().Value(m.source)
+	if n.HasClosure() {
+		lines = append(bytes.Clone(lines), n.ClosureLine.Value(m.source)...)
+	}
+	doc, err := html.Parse(bytes.NewReader(lines))
+	if err != nil {
+		return because(unreadable("there is HTML in this Markdown that is nested too deeply: remove it"), err)
+	}
+	found, err := htmlBlocks(ctx, doc)
+	m.out = append(m.out, found...)
+	return err
+}
+
+// inline returns the text under n without markup and pictures.
+func (m *markdown) inline(n ast.Node) string {
+	var b strings.Builder
+	_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // never fails, as the function below
+		if entering {
+			return m.span(&b, n), nil
+		}
+		return ast.WalkContinue, nil
+	})
+	return b.String()
+}
+
+func (m *markdown) span(b *strings.Builder, n ast.Node) ast.WalkStatus {
+	switch n := n.(type) {
+	case *ast.Image:
+		return ast.WalkSkipChildren
+	case *ast.AutoLink:
+		b.Write(n.Label(m.source))
+	case *ast.String:
+		b.Write(n.Value)
+	case *ast.RawHTML:
+		if bytes.HasPrefix(n.Segments.Value(m.source), []byte("<br")) {
+			b.WriteByte(' ')
+		}
+	case *ast.Text:
+		b.Write(m.unescape(n))
+		if n.SoftLineBreak() || n.HardLineBreak() {
+			b.WriteByte(' ')
+		}
+	}
+	return ast.WalkContinue
+}
+
+func (m *markdown) unescape(n *ast.Text) []byte {
+	value := n.Segment.Value(m.source)
+	if n.IsRaw() || n.Parent().Kind() == ast.KindCodeSpan {
+		return value
+	}
+	return util.ResolveEntityNames(util.ResolveNumericReferences(util.UnescapePunctuations(value)))
+}
