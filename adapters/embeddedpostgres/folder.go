@@ -28,9 +28,10 @@ func (f *folder) data() string            { return f.path("data") }
 
 // claim makes the folder ours, or says why it can't be. What is refused is not touched.
 func claim(dir string) (*folder, error) {
-	dir, err := canonical(dir)
+	named := dir
+	dir, err := canonical(named)
 	if err != nil {
-		return nil, fmt.Errorf("find data folder: %w", err)
+		return nil, fmt.Errorf("find data folder %s: %w: pass another --data-dir", named, err)
 	}
 	if err := inspect(dir); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func inspect(dir string) error {
 // that comes to be, so that a folder is never half ours.
 func (f *folder) open() error {
 	if err := makeAll(f.dir, 0o755); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		return fmt.Errorf("make data folder: %w: pass a --data-dir that you may write to", err)
 	}
 	if err := f.account.letIn(f.dir); err != nil {
 		return fmt.Errorf("open data folder to user %s: %w", f.account.name, err)

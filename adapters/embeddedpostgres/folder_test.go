@@ -46,6 +46,18 @@ func TestForeignFolderIsRefusedUntouched(t *testing.T) {
 	}
 }
 
+func TestPathThatCannotBeAFolderIsExplained(t *testing.T) {
+	t.Parallel()
+	file := folder(t)
+	write(t, file, "a file")
+	for _, path := range []string{file, filepath.Join(file, "below")} {
+		_, err := embeddedpostgres.Start(t.Context(), options(path))
+		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "--data-dir") {
+			t.Errorf("start in %s: %v, want an error that names it and says what to do", path, err)
+		}
+	}
+}
+
 func TestLostPasswordIsExplained(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
