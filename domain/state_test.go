@@ -10,8 +10,8 @@ import (
 	"lectern/domain"
 )
 
-// The table of the design, written out once more, so that the code's shorter
-// form is held against it.
+// The table is written out once more, so that the code's shorter form is held
+// against it.
 func TestTransitionsAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
 	forward := map[domain.State][]domain.State{
