@@ -1,0 +1,298 @@
+package outlinegen
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"lectern/domain"
+)
+
+// unit is what stands under one heading of a document.
+type unit struct {
+	title  string // "" where the document gives none
+	level  int
+	source domain.Source
+	text   []sentence // without its parts' text
+	words  int        // without its parts' words
+	parts  []*unit
+}
+
+// total returns the words of a unit and its parts.
+func (u *unit) total() int {
+	n := u.words
+	for _, p := range u.parts {
+		n += p.total()
+	}
+	return n
+}
+
+// document is a source as the planner sees it.
+type document struct {
+	title string
+	named bool  // the title is the document's own and not its file's
+	intro *unit // what stands before the first heading, or below the title
+	units []*unit
+}
+
+// reader turns the domain's documents into units, adding their words to the
+// vocabulary.
+type reader struct {
+	lexicon    *lexicon
+	vocabulary *vocabulary
+	bytes      int  // of text still to be read of this document
+	headings   int  // still to be read of this document
+	skeleton   bool // the document is hardly more than headings
+}
+
+// read returns the outline of a document.
+func (r *reader) read(doc domain.Document) *document {
+	blocks := r.admit(*doc.Text)
+	r.vocabulary.foreign = r.lexicon.foreign(sampleWords(blocks))
+	flat := r.units(doc.Name, blocks)
+	r.skeleton = flesh(flat)
+	d := &document{intro: flat[0]}
+	d.title, flat = ownTitle(flat)
+	if d.title == "" {
+		d.title = usableTitle(doc.Text.Title)
+	}
+	d.named = d.title != ""
+	if !d.named {
+		d.title = fileTitle(doc.Name)
+	}
+	d.units = r.tidy(nest(flat), d.title)
+	return d
+}
+
+// admit returns the blocks that are within the limits and say something.
+func (r *reader) admit(t domain.Text) []domain.Block {
+	names := speakers(t.Blocks)
+	var kept []domain.Block
+	for _, b := range t.Blocks {
+		if r.bytes <= 0 {
+			break
+		}
+		if len(b.Text) > r.bytes {
+			b.Text = strings.ToValidUTF8(b.Text[:r.bytes], "")
+		}
+		r.bytes -= len(b.Text) + 16
+		b.Text = clean(b.Text)
+		if m := speaker.FindStringSubmatch(b.Text); m != nil && names[m[1]] || !hasWord(b.Text) {
+			continue
+		}
+		if b.Kind == domain.BlockHeading && (utf8.RuneCountInString(b.Text) > maxHeadingRunes || domain.HasPlaceholder(b.Text)) {
+			b.Kind = domain.BlockParagraph
+		}
+		kept = append(kept, b)
+	}
+	return kept
+}
+
+func sampleWords(blocks []domain.Block) []string {
+	var all []string
+	for _, b := range blocks {
+		if all = append(all, strings.Fields(b.Text)...); len(all) > 2000 {
+			break
+		}
+	}
+	return all
+}
+
+// units cuts a document at its headings. The first unit is what precedes them.
+func (r *reader) units(name string, blocks []domain.Block) []*unit {
+	var headings []string
+	for _, b := range blocks {
+		if b.Kind == domain.BlockHeading {
+			headings = append(headings, b.Text)
+		}
+	}
+	counted := countedHeadings(headings)
+	current := &unit{source: domain.Source{Document: name}}
+	all := []*unit{current}
+	for i := 0; i < len(blocks); i++ {
+		b := blocks[i]
+		if current.source.Page == 0 {
+			current.source.Page = b.Page
+		}
+		if b.Kind == domain.BlockHeading && r.headings > 0 {
+			r.headings--
+			current = &unit{
+				title: shorten(cleanHeading(b.Text, counted), maxTitleRunes), level: max(b.Level, 1),
+				source: domain.Source{Document: name, Heading: b.Text, Page: b.Page},
+			}
+			all = append(all, current)
+			continue
+		}
+		i += r.fill(current, blocks[i:]) - 1
+	}
+	return all
+}
+
+// fill adds the first block to a unit and returns how many blocks it took:
+// the items of a short list join the sentence that announces them.
+func (r *reader) fill(u *unit, blocks []domain.Block) int {
+	b := blocks[0]
+	switch b.Kind {
+	case domain.BlockCode, domain.BlockTableRow:
+		u.words += len(strings.Fields(b.Text))
+		return 1
+	case domain.BlockHeading, domain.BlockParagraph, domain.BlockListItem:
+	}
+	took := 1
+	if items := announced(blocks); items > 0 {
+		b.Text = enumerate(blocks[:items+1])
+		took += items
+	}
+	for i, text := range r.lexicon.split(b.Text) {
+		s := sentence{text: text, opens: i == 0}
+		s.words, s.length = r.vocabulary.read(text)
+		r.lexicon.judge(&s)
+		u.text = append(u.text, s)
+		u.words += s.length
+	}
+	return took
+}
+
+// announced returns how many list items the first block announces with a
+// colon, or 0 if they would not make one readable sentence.
+func announced(blocks []domain.Block) int {
+	if blocks[0].Kind != domain.BlockParagraph || !strings.HasSuffix(blocks[0].Text, ":") {
+		return 0
+	}
+	const mostItems, longest = 8, 400
+	size, items := utf8.RuneCountInString(blocks[0].Text), 0
+	for _, b := range blocks[1:] {
+		if b.Kind != domain.BlockListItem {
+			break
+		}
+		size += utf8.RuneCountInString(b.Text) + 2
+		items++
+		if strings.ContainsAny(strings.TrimRight(b.Text, ".;"), ".?!:") {
+			return 0
+		}
+	}
+	if items > mostItems || size > longest {
+		return 0
+	}
+	return items
+}
+
+func enumerate(blocks []domain.Block) string {
+	var items []string
+	for _, b := range blocks[1:] {
+		items = append(items, strings.TrimRight(b.Text, ".;, "))
+	}
+	return blocks[0].Text + " " + strings.Join(items, "; ") + "."
+}
+
+// ownTitle returns the document's title if a single heading of the highest
+// level opens it, and the units without that heading.
+func ownTitle(flat []*unit) (string, []*unit) {
+	if len(flat) < 3 {
+		return "", flat[1:]
+	}
+	first := flat[1]
+	for _, u := range flat[2:] {
+		if u.level <= first.level {
+			return "", flat[1:]
+		}
+	}
+	flat[0].text = append(flat[0].text, first.text...)
+	flat[0].words += first.words
+	flat[0].source = first.source
+	return first.title, flat[2:]
+}
+
+// machineTitle matches titles that programs give.
+var machineTitle = regexp.MustCompile(`(?i)^(?:microsoft|untitled|без имени|документ\s?\d*$|document\s?\d*$)|\.(?:docx?|pdf|md|txt|html?|indd|pptx?)$`)
+
+func usableTitle(title string) string {
+	title = shorten(cleanHeading(title, false), maxTitleRunes)
+	if machineTitle.MatchString(title) || domain.HasPlaceholder(title) {
+		return ""
+	}
+	return title
+}
+
+// fileTitle makes a title of a file's name: "02_sales-plan.pdf" is "Sales plan".
+func fileTitle(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		name = name[:i]
+	}
+	name = strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' {
+			return ' '
+		}
+		return r
+	}, name)
+	name = strings.TrimLeft(clean(name), "0123456789 ")
+	return shorten(upperFirst(plain(name)), maxTitleRunes)
+}
+
+// nest hangs each unit below the last one of a higher level.
+func nest(flat []*unit) []*unit {
+	var top, open []*unit
+	for _, u := range flat {
+		for len(open) > 0 && open[len(open)-1].level >= u.level {
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 {
+			top = append(top, u)
+		} else {
+			parent := open[len(open)-1]
+			parent.parts = append(parent.parts, u)
+		}
+		open = append(open, u)
+	}
+	return top
+}
+
+// flesh gives the units of a document that is hardly more than headings a
+// lesson's worth of words each, for such a document is an outline of the
+// course. It reports whether the document is one.
+func flesh(flat []*unit) bool {
+	empty := 0
+	for _, u := range flat[1:] {
+		if u.words == 0 {
+			empty++
+		}
+	}
+	if empty*3 < len(flat)*2 {
+		return false
+	}
+	for _, u := range flat[1:] {
+		u.words = max(u.words, minLessonWords)
+	}
+	return true
+}
+
+// tidy drops the units that teach nothing, folds those whose headings name no
+// topic into their neighbours, and names the rest of these after their parent.
+func (r *reader) tidy(units []*unit, parent string) []*unit {
+	const small = 250 // words
+	var kept []*unit
+	for _, u := range units {
+		key := generic(u.title)
+		if r.lexicon.dropped[key] {
+			continue
+		}
+		u.parts = r.tidy(u.parts, u.title)
+		folds := r.lexicon.folded[key] || u.title == ""
+		switch {
+		case !folds && (u.words > 0 || len(u.parts) > 0):
+			kept = append(kept, u)
+		case len(u.parts) == 0 && u.words == 0:
+		case folds && len(u.parts) == 0 && u.words < small && len(kept) > 0:
+			u.title = ""
+			last := kept[len(kept)-1]
+			last.parts = append(last.parts, u)
+		case folds && u.title != "" && parent != "":
+			u.title = parent + ": " + r.vocabulary.inside(u.title)
+			kept = append(kept, u)
+		default:
+			kept = append(kept, u)
+		}
+	}
+	return slices.Clip(kept)
+}

@@ -1,0 +1,249 @@
+package outlinegen
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"lectern/domain"
+)
+
+// sections writes every section and numbers the lessons through.
+func (w *writer) sections(plan []*section) []domain.Section {
+	all := make([]domain.Section, 0, len(plan))
+	n := 0
+	for i, s := range plan {
+		sec := domain.Section{
+			Number: i + 1, Title: w.framed(w.style.Section, s.title, i+1),
+			LearningObjectives: w.sectionObjectives(s, i),
+			Description:        w.about(s, i),
+		}
+		for j, l := range s.lessons {
+			n++
+			written := w.lesson(l, lessonPlace{number: n, section: s, index: j})
+			sec.DurationMinutes += written.DurationMinutes
+			sec.Lessons = append(sec.Lessons, written)
+		}
+		all = append(all, sec)
+	}
+	return all
+}
+
+// framed puts a title into its style's frame.
+func (w *writer) framed(frame, title string, n int) string {
+	return fill(frame, vars{"title": title, "n": strconv.Itoa(n)})
+}
+
+// about describes a section: in the document's words, then in the style's.
+func (w *writer) about(s *section, i int) string {
+	const quoted = 2
+	parts := w.pick(s.intro, quoted, w.used)
+	first, last := s.lessons[0], s.lessons[len(s.lessons)-1]
+	v := vars{
+		"title": s.title, "topic": w.topic, "n": strconv.Itoa(i + 1),
+		"first": first.title, "count": strconv.Itoa(len(s.lessons)),
+	}
+	if last != first {
+		v["last"] = last.title
+	}
+	parts = append(parts, choose(w.style.About, i, v))
+	return shorten(strings.Join(parts, " "), 3000)
+}
+
+func (w *writer) sectionObjectives(s *section, n int) []string {
+	const most = 3
+	levels := []string{"understand", "apply", "evaluate"}
+	var all []string
+	for i := range min(most, len(s.lessons)) {
+		l := s.lessons[i*len(s.lessons)/min(most, len(s.lessons))]
+		all = append(all, w.objective(levels[i], n, l.title))
+	}
+	return all
+}
+
+// objective words an aim of a level of Bloom's taxonomy.
+func (w *writer) objective(level string, n int, about string) string {
+	return choose(w.locale.Texts.Bloom[level], n, vars{"it": about})
+}
+
+// lessonPlace says where in the course a lesson stands.
+type lessonPlace struct {
+	number  int // from 1 through the course
+	section *section
+	index   int // in its section
+}
+
+// lesson writes one lesson.
+func (w *writer) lesson(l *lesson, at lessonPlace) domain.Lesson {
+	topics := l.topics
+	if len(topics) == 0 {
+		topics = safeTopics(w.keyTopics(l))
+	}
+	v := w.lessonVars(l, topics, at)
+	body := w.body(l, v, at.number)
+	if q := w.quote(l); q != "" {
+		v["quote"] = q
+	}
+	return domain.Lesson{
+		Number: at.number, Title: w.framed(w.style.Lesson, l.title, at.number),
+		Objectives: w.lessonObjectives(l, topics, at.number), KeyTopics: topics,
+		Content:         w.content(body, v, at.number),
+		DurationMinutes: w.minutes(l.words()),
+		Exercises:       w.exercises(v, at.number),
+		Sources:         l.sources(),
+	}
+}
+
+// lessonVars are what templates about a lesson may name. phrase and phrase2
+// are its key topics; prev and next its neighbours in the section.
+func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
+	v := vars{
+		"title": l.title, "topic": w.topic, "section": at.section.title, "course": w.topic,
+		"n": strconv.Itoa(at.number),
+	}
+	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
+		if i < len(topics) && topics[i] != l.title {
+			v[name] = topics[i]
+		}
+	}
+	if at.index > 0 {
+		v["prev"] = at.section.lessons[at.index-1].title
+	}
+	if at.index+1 < len(at.section.lessons) {
+		v["next"] = at.section.lessons[at.index+1].title
+	}
+	if len(l.passages) > 0 {
+		v["document"] = l.passages[0].source.Document
+	}
+	return v
+}
+
+func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
+	var all []string
+	for i, level := range w.profile.Objectives {
+		about := l.title
+		if i > 0 {
+			about = topics[(i-1)%len(topics)]
+		}
+		if text := w.objective(level, n+i, about); !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// content frames a lesson's body in the style's words.
+func (w *writer) content(body string, v vars, n int) string {
+	var parts []string
+	for _, p := range []string{choose(w.style.Opening, n, v), body, choose(w.style.Closing, n, v)} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return shorten(strings.Join(parts, "\n\n"), 10000)
+}
+
+// body returns what teaches in a lesson: its recipe, the best sentences of
+// its passages, or, where there is none, a way to work the topic out.
+func (w *writer) body(l *lesson, v vars, n int) string {
+	var parts []string
+	if l.recipe != nil {
+		parts = append(parts, fill(l.recipe.Text, v))
+		if grounding := w.grounding(n); grounding != "" {
+			parts = append(parts, grounding)
+		}
+	}
+	for i, limit := range w.shares(l.passages) {
+		if texts := w.pick(l.passages[i].text, limit, w.used); len(texts) > 0 {
+			parts = append(parts, strings.Join(texts, " "))
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, choose(w.locale.Texts.Fallback, n, v))
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+// grounding ties a recipe to the documents' own terms.
+func (w *writer) grounding(n int) string {
+	terms := w.phrases.top(maxTopics)
+	if len(terms) == 0 {
+		return ""
+	}
+	v := vars{"topic": w.topic}
+	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
+		if i < len(terms) {
+			v[name] = terms[(n*3+i)%len(terms)]
+		}
+	}
+	return choose(w.locale.Texts.Grounding, n, v)
+}
+
+// shares divides the sentences that a lesson may take among its passages: by
+// their size, the largest first where there are more passages than sentences.
+func (w *writer) shares(list []passage) []int {
+	total := 0
+	order := make([]int, len(list))
+	for i, p := range list {
+		total += p.words
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(list[b].words, list[a].words) })
+	left := w.profile.Sentences
+	all := make([]int, len(list))
+	for _, i := range order {
+		n := int(math.Round(float64(w.profile.Sentences) * float64(list[i].words) / float64(max(total, 1))))
+		all[i] = min(max(n, 1), left)
+		left -= all[i]
+	}
+	return all
+}
+
+// quote returns a sentence of a lesson's sources that its text does not have,
+// fit to be put in quotation marks; "" if there is none.
+func (w *writer) quote(l *lesson) string {
+	const longest = 170
+	fit := slices.DeleteFunc(l.text(), func(s sentence) bool {
+		return s.leans || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
+	})
+	for i := range fit {
+		fit[i].opens = true
+	}
+	texts := w.pick(fit, 1, w.used)
+	if len(texts) == 0 {
+		return ""
+	}
+	return strings.TrimRight(texts[0], ".")
+}
+
+// exercises takes the style's kinds in turn.
+func (w *writer) exercises(v vars, n int) []domain.Exercise {
+	kinds := w.profile.Exercises
+	var all []domain.Exercise
+	for i := range w.profile.PerLesson {
+		at := (n-1)*w.profile.PerLesson + i
+		kind := kinds[at%len(kinds)]
+		wordings := w.locale.Exercises[kind]
+		if len(wordings) == 0 {
+			wordings = w.locale.Exercises["default"]
+		}
+		all = append(all, exercise(kind, wordings, at/len(kinds), v))
+	}
+	return all
+}
+
+func exercise(kind string, wordings []exerciseTexts, n int, v vars) domain.Exercise {
+	for i := range wordings {
+		t := wordings[(n+i)%len(wordings)]
+		title, named := try(t.Title, v)
+		task, told := try(t.Task, v)
+		if named && told {
+			return domain.Exercise{Type: kind, Title: title, Description: task}
+		}
+	}
+	last := wordings[len(wordings)-1]
+	return domain.Exercise{Type: kind, Title: fill(last.Title, v), Description: fill(last.Task, v)}
+}

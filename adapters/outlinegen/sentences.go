@@ -1,0 +1,141 @@
+package outlinegen
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/clipperhouse/uax29/v2/sentences"
+
+	"lectern/domain"
+)
+
+// sentence is a sentence of a document, as the document has it.
+type sentence struct {
+	text     string
+	words    []word // with the breaks between phrases
+	length   int    // in words, stop words included
+	opens    bool   // the first of its paragraph
+	quotable bool   // stands on its own in a lesson: whole, no question, no chatter
+	leans    bool   // needs the sentence before it: "Therefore ..."
+}
+
+// split cuts text at the ends of its sentences. Abbreviations and initials end
+// none, and what a quotation mark or bracket opens stays together.
+func (x *lexicon) split(text string) []string {
+	var all []string
+	pending := ""
+	for _, piece := range pieces(text) {
+		it := sentences.FromString(piece)
+		for it.Next() {
+			pending += it.Value()
+			if len(pending) < 4*maxSentence && (x.abbreviated(pending) || !balanced(pending)) {
+				continue
+			}
+			all = append(all, pending)
+			pending = ""
+		}
+	}
+	if pending != "" {
+		all = append(all, pending)
+	}
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
+}
+
+// pieces bounds what is segmented at once, cutting at spaces where it can.
+func pieces(text string) []string {
+	var all []string
+	for len(text) > maxPieceBytes {
+		cut := strings.LastIndexByte(text[:maxPieceBytes], ' ') + 1
+		if cut == 0 {
+			for cut = maxPieceBytes; !utf8.RuneStart(text[cut]); cut-- {
+			}
+		}
+		all = append(all, text[:cut])
+		text = text[cut:]
+	}
+	return append(all, text)
+}
+
+// initial matches a name's initial, or a list's number, at the end of a text.
+var initial = regexp.MustCompile(`(?:^|[\s.(«"“])(?:\p{Lu}|\d{1,2})\.$`)
+
+func (x *lexicon) abbreviated(s string) bool {
+	s = strings.TrimSpace(s)
+	if !strings.HasSuffix(s, ".") {
+		return false
+	}
+	last := s[strings.LastIndexAny(s, " (\u00a0")+1:]
+	last = strings.TrimSuffix(last, ".")
+	return x.abbreviations[fold(last)] || initial.MatchString(last+".") && len(s) > len(last)+1
+}
+
+// balanced reports whether s closes what it opens.
+func balanced(s string) bool {
+	for _, pair := range [...][2]string{{"«", "»"}, {"(", ")"}, {"[", "]"}, {"“", "”"}} {
+		if strings.Count(s, pair[0]) > strings.Count(s, pair[1]) && !strings.Contains(s, "„") {
+			return false
+		}
+	}
+	return strings.Count(s, `"`)%2 == 0
+}
+
+// terminal ends a whole sentence; closing may follow it.
+const (
+	terminal = ".!…。！؟۔।．"
+	closing  = `»”"')]’`
+)
+
+// judge says what part a sentence can play in a lesson.
+func (x *lexicon) judge(s *sentence) {
+	text := s.text
+	first, _ := utf8.DecodeRuneInString(text)
+	bare := strings.TrimRight(text, closing)
+	last, _ := utf8.DecodeLastRuneInString(bare)
+	n := utf8.RuneCountInString(text)
+	long := n >= minSentence || ideographic(first) && n >= minSentence/2
+	s.quotable = long && n <= maxSentence &&
+		strings.ContainsRune(terminal, last) && last != '؟' &&
+		!unicode.IsLower(first) && !strings.ContainsRune("—–-•*|", first) &&
+		balanced(text) && !spoken(text) && !domain.HasPlaceholder(text)
+	s.leans = x.leaning[fold(firstWord(text))]
+}
+
+// spoken reports whether a text is nothing but a quotation, or asks: what
+// people say in examples, not what the document teaches.
+func spoken(text string) bool {
+	bare := strings.TrimRight(text, closing+terminal)
+	if strings.HasSuffix(bare, "?") || strings.HasSuffix(bare, "？") {
+		return true
+	}
+	return strings.ContainsAny(text[:min(len(text), 3)], "«“\"„") && strings.TrimRight(text, terminal) != strings.TrimRight(text, terminal+closing)
+}
+
+func firstWord(text string) string {
+	end := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' && r != '’' })
+	if end < 0 {
+		return text
+	}
+	return text[:end]
+}
+
+// speaker matches the name before what somebody says in a transcript.
+var speaker = regexp.MustCompile(`^(\p{Lu}[\p{L}.'’ -]{0,28}?)\s?:\s`)
+
+// speakers returns the names that begin three blocks or more of a document.
+func speakers(blocks []domain.Block) set {
+	count := map[string]int{}
+	names := set{}
+	for _, b := range blocks {
+		if m := speaker.FindStringSubmatch(b.Text); m != nil {
+			if count[m[1]]++; count[m[1]] == 3 {
+				names[m[1]] = true
+			}
+		}
+	}
+	return names
+}
