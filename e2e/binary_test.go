@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,8 +29,9 @@ import (
 // patience bounds every wait for something that is bound to come.
 const patience = 90 * time.Second
 
-// binary is the program under test, built once by TestMain.
-var binary string
+// binaryVariable names the environment variable with the path of the program
+// under test, which TestMain builds once.
+const binaryVariable = "LECTERN_E2E_BINARY"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -39,21 +41,24 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "lectern")
-	build := exec.Command("go", "build", "-o", binary, "lectern/cmd/lectern")
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := build(filepath.Join(dir, "lectern")); err != nil {
 		fmt.Fprintln(os.Stderr, "build lectern:", err)
 		return 1
 	}
 	return m.Run()
 }
 
+func build(binary string) error {
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "lectern/cmd/lectern")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return errors.Join(cmd.Run(), os.Setenv(binaryVariable, binary))
+}
+
 // command prepares a run of the binary on a data folder, with no setting of
 // ours in its environment but those given.
 func command(ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, os.Getenv(binaryVariable), args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "LECTERN_") {
 			cmd.Env = append(cmd.Env, v)

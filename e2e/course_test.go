@@ -147,7 +147,7 @@ func (a author) outboxHealth() outboxHealth {
 	require.NoError(a.t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(a.t, err)
-	defer response.Body.Close()
+	defer func() { require.NoError(a.t, response.Body.Close()) }()
 	require.Equal(a.t, http.StatusOK, response.StatusCode)
 	var health outboxHealth
 	require.NoError(a.t, json.NewDecoder(response.Body).Decode(&health))

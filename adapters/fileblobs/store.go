@@ -138,8 +138,10 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 func (s *Store) open(key string) (*os.File, error) {
 	err := s.find(key)
 	if isAbsent(err) {
-		return nil, &domain.Error{Reason: domain.ReasonDocumentNotFound, Err: err,
-			Message: fmt.Sprintf("the bytes of document %s are gone: upload it again", key)}
+		return nil, &domain.Error{
+			Reason: domain.ReasonDocumentNotFound, Err: err,
+			Message: fmt.Sprintf("the bytes of document %s are gone: upload it again", key),
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find document %s: %w", key, err)
