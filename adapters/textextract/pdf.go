@@ -72,7 +72,7 @@ func (d *pdfDocument) read(limit int64) (pdfText, error) {
 		if size > limit {
 			return pdfText{}, tooMuchText(limit)
 		}
-		t.pages = append(t.pages, pdfPage{number: i + 1, height: height, lines: splitLines(chars, i+1)})
+		t.pages = append(t.pages, pdfPage{number: i + 1, height: height, lines: attachMarks(splitLines(chars, i+1))})
 	}
 	return t, nil
 }
