@@ -77,16 +77,25 @@ func (r *reader) admit(t domain.Text) []domain.Block {
 			b.Text = strings.ToValidUTF8(b.Text[:r.bytes], "")
 		}
 		r.bytes -= len(b.Text) + 16
-		b.Text = clean(b.Text)
+		b.Text = withoutPlaceholders(clean(b.Text))
 		if m := speaker.FindStringSubmatch(b.Text); m != nil && names[m[1]] || !hasWord(b.Text) {
 			continue
 		}
-		if b.Kind == domain.BlockHeading && (utf8.RuneCountInString(b.Text) > maxHeadingRunes || domain.HasPlaceholder(b.Text)) {
+		if b.Kind == domain.BlockHeading && utf8.RuneCountInString(b.Text) > maxHeadingRunes {
 			b.Kind = domain.BlockParagraph
 		}
 		kept = append(kept, b)
 	}
 	return kept
+}
+
+// withoutPlaceholders drops what an author left to be filled in later: nothing
+// that is learnt from a text may have it.
+func withoutPlaceholders(text string) string {
+	for domain.HasPlaceholder(text) {
+		text = strings.Join(strings.Fields(domain.CutPlaceholder(text)), " ")
+	}
+	return text
 }
 
 func sampleWords(blocks []domain.Block) []string {

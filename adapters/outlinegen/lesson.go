@@ -125,8 +125,9 @@ func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
 	var all []string
 	for i, level := range w.profile.Objectives {
 		about := l.title
-		if i > 0 {
-			about = topics[(i-1)%len(topics)]
+		// A single word is too little to set an aim for.
+		if t := topics[max(i-1, 0)%len(topics)]; i > 0 && strings.Contains(t, " ") {
+			about = t
 		}
 		if text := w.objective(level, n+i, about); !slices.Contains(all, text) {
 			all = append(all, text)

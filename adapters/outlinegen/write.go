@@ -124,6 +124,9 @@ func (w *writer) overview(v vars, plan []*section) string {
 		names[i] = strconv.Itoa(i+1) + ") " + s.title
 	}
 	v["plan"] = shorten(strings.Join(names, "; "), 3000)
+	if len(parts) == 0 {
+		parts = append(parts, w.description(v)) // no document says anything of the whole
+	}
 	parts = append(parts, fill(w.locale.Texts.Plan, v))
 	return shorten(strings.Join(parts, "\n\n"), 10000)
 }
