@@ -36,6 +36,7 @@ func extractMarkdown(ctx context.Context, content []byte) (domain.Text, error) {
 			title = clean(string(found[1]))
 		}
 	}
+	source = calmParagraphs(source)
 	m := markdown{source: source}
 	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
 	err = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -48,6 +49,36 @@ func extractMarkdown(ctx context.Context, content []byte) (domain.Text, error) {
 		return m.block(ctx, n)
 	})
 	return domain.Text{Title: m.out.title(title), Blocks: m.out}, err
+}
+
+// maxMarks is how many marks of emphasis, links and code a paragraph may have
+// and still be read as Markdown. The parser takes quadratic time over them and
+// can't be interrupted; nobody's prose comes near.
+const maxMarks = 2000
+
+var paragraphBreak = regexp.MustCompile(`\n[ \t]*\n`)
+
+// calmParagraphs takes the marks out of paragraphs that have too many.
+func calmParagraphs(source []byte) []byte {
+	const marks = "*_[]~`<"
+	calmed, from := source[:0:0], 0
+	for _, at := range append(paragraphBreak.FindAllIndex(source, -1), []int{len(source), len(source)}) {
+		paragraph := source[from:at[1]]
+		if count := len(paragraph) - len(without(paragraph, marks)); count > maxMarks {
+			paragraph = without(paragraph, marks)
+		}
+		calmed, from = append(calmed, paragraph...), at[1]
+	}
+	return calmed
+}
+
+func without(b []byte, marks string) []byte {
+	return bytes.Map(func(r rune) rune {
+		if strings.ContainsRune(marks, r) {
+			return -1
+		}
+		return r
+	}, b)
 }
 
 // markdown makes blocks of a document's nodes.
