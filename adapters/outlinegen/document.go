@@ -77,25 +77,16 @@ func (r *reader) admit(t domain.Text) []domain.Block {
 			b.Text = strings.ToValidUTF8(b.Text[:r.bytes], "")
 		}
 		r.bytes -= len(b.Text) + 16
-		b.Text = withoutPlaceholders(clean(b.Text))
-		if m := speaker.FindStringSubmatch(b.Text); m != nil && names[m[1]] || !hasWord(b.Text) {
+		b.Text = clean(b.Text)
+		if names[speakerOf(b)] || !hasWord(b.Text) {
 			continue
 		}
-		if b.Kind == domain.BlockHeading && utf8.RuneCountInString(b.Text) > maxHeadingRunes {
+		if b.Kind == domain.BlockHeading && (utf8.RuneCountInString(b.Text) > maxHeadingRunes || domain.HasPlaceholder(b.Text)) {
 			b.Kind = domain.BlockParagraph
 		}
 		kept = append(kept, b)
 	}
 	return kept
-}
-
-// withoutPlaceholders drops what an author left to be filled in later: nothing
-// that is learnt from a text may have it.
-func withoutPlaceholders(text string) string {
-	for domain.HasPlaceholder(text) {
-		text = strings.Join(strings.Fields(domain.CutPlaceholder(text)), " ")
-	}
-	return text
 }
 
 func sampleWords(blocks []domain.Block) []string {
@@ -154,6 +145,9 @@ func (r *reader) fill(u *unit, blocks []domain.Block) int {
 		took += items
 	}
 	for i, text := range r.lexicon.split(b.Text) {
+		if domain.HasPlaceholder(text) {
+			continue // the author meant to replace it
+		}
 		s := sentence{text: text, opens: i == 0}
 		s.words, s.length = r.vocabulary.read(text)
 		r.lexicon.judge(&s)

@@ -159,13 +159,26 @@ func (w *writer) body(l *lesson, v vars, n int) string {
 	}
 	for i, limit := range w.shares(l.passages) {
 		if texts := w.pick(l.passages[i].text, limit, w.used); len(texts) > 0 {
-			parts = append(parts, strings.Join(texts, " "))
+			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
 		}
 	}
 	if len(parts) == 0 {
 		parts = append(parts, choose(w.locale.Texts.Fallback, n, v))
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// runIn returns a passage's heading as it opens its paragraph, unless it is
+// the lesson's own.
+func (w *writer) runIn(heading, lesson string) string {
+	heading = w.vocabulary.calm(heading)
+	switch {
+	case heading == "" || strings.HasPrefix(lesson, heading):
+		return ""
+	case strings.ContainsAny(heading[len(heading)-1:], ".!?"):
+		return heading + " "
+	}
+	return heading + ". "
 }
 
 // grounding ties a recipe to the documents' own terms.
@@ -193,10 +206,12 @@ func (w *writer) shares(list []passage) []int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(list[b].words, list[a].words) })
-	left := w.profile.Sentences
+	// Two more for each passage after the first: one sentence makes no paragraph.
+	sentences := min(w.profile.Sentences+2*max(len(list)-1, 0), 2*w.profile.Sentences)
+	left := sentences
 	all := make([]int, len(list))
 	for _, i := range order {
-		n := int(math.Round(float64(w.profile.Sentences) * float64(list[i].words) / float64(max(total, 1))))
+		n := int(math.Round(float64(sentences) * float64(list[i].words) / float64(max(total, 1))))
 		all[i] = min(max(n, 1), left)
 		left -= all[i]
 	}

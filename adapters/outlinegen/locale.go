@@ -64,6 +64,7 @@ type exerciseTexts struct {
 // whose documents carry too few of their own or that have only a title.
 type recipeSection struct {
 	Title   string   `yaml:"title"`
+	From    int      `yaml:"from"` // the fewest sections of a course that has this one
 	Lessons []recipe `yaml:"lessons"`
 }
 

@@ -12,6 +12,9 @@ import (
 // maxGram bounds the words of a key phrase.
 const maxGram = 4
 
+// termOfTwo is how much more a phrase of several words tells than a word.
+const termOfTwo = 3
+
 // gram is a run of terms; unused places hold breakTerm.
 type gram [maxGram]int32
 
@@ -123,7 +126,7 @@ func (v *vocabulary) rankPhrases(counts map[gram]*phrase, least int) phraseTable
 	inside, longer := nesting(counts, least)
 	table := phraseTable{byGram: map[gram]*phrase{}}
 	for g, p := range counts {
-		if p.count < least && !p.heading {
+		if p.count < least && !p.heading || g.size() == 1 && p.count < least*least {
 			continue
 		}
 		if p.text = v.lookup(p); p.text == "" {
@@ -134,6 +137,9 @@ func (v *vocabulary) rankPhrases(counts map[gram]*phrase, least int) phraseTable
 			alone -= float64(inside[g]) / float64(longer[g])
 		}
 		p.score = alone * math.Log2(1+float64(g.size())) * v.meanWeight(g)
+		if g.size() > 1 {
+			p.score *= termOfTwo
+		}
 		if p.heading {
 			p.score = 1.5*p.score + 1
 		}

@@ -3,6 +3,7 @@ package outlinegen
 import (
 	"cmp"
 	"math"
+	"slices"
 
 	"lectern/domain"
 )
@@ -16,20 +17,13 @@ const (
 // planTitle plans a course from its title: the recipes every topic has, in
 // their didactic order. There are as many lessons as wanted, up to all.
 func (p *planner) planTitle() []*section {
-	recipes := p.locale.Recipes
 	wanted := cmp.Or(p.wanted, p.profile.TitleLessons)
-	most := 0
-	for _, s := range recipes {
-		most = max(most, len(s.Lessons))
-	}
-	n := min(max(int(math.Round(float64(wanted)/3.2)), minTitleSections, (wanted+most-1)/most), maxTitleSections, len(recipes))
+	const perSection, most = 3.2, 4 // lessons
+	n := min(max(int(math.Round(float64(wanted)/perSection)), minTitleSections, (wanted+most-1)/most), maxTitleSections)
+	recipes := slices.DeleteFunc(slices.Clone(p.locale.Recipes), func(r recipeSection) bool { return r.From > n })
+	n = len(recipes)
 	var sections []*section
-	for i := range n {
-		// The last recipe, the project, ends every course.
-		r := recipes[i]
-		if i == n-1 {
-			r = recipes[len(recipes)-1]
-		}
+	for i, r := range recipes {
 		share := wanted*(i+1)/n - wanted*i/n
 		sections = append(sections, p.prepared(r, min(share, len(r.Lessons))))
 	}

@@ -19,12 +19,12 @@ func declensions() []declension {
 	f := strings.Fields
 	return []declension{
 		{"ость", feminine, f("ость ости остью остей остям остями остях"), f("ость ости остью")},
-		{"ие", neuter, f("ие ия ию ием ии ий иям иями иях"), f("ие ием")},
-		{"ия", feminine, f("ия ии ию ией ий иям иями иях"), f("ию ией")},
-		{"а", feminine, append(f("а ы и е у ой ою ам ами ах"), ""), f("ой")},
-		{"", masculine, append(f("а у ом е ы и ов ам ами ах"), ""), f("ом ов")},
-		{"о", neuter, append(f("о а у ом е ам ами ах"), ""), f("о")},
-		{"я", feminine, f("я и е ю ей ею ь ям ями ях"), f("ею")},
+		{"ие", neuter, f("ие ия ию ием ии ий иям иями иях"), f("ием")},
+		{"ия", feminine, f("ия ии ию ией ий иям иями иях"), f("ией")},
+		{"а", feminine, append(f("а ы и е у ой ою ей ам ами ах"), ""), f("ой")},
+		{"", masculine, append(f("а у ом ем е ы и ов ей ам ами ах"), ""), f("ом ов")},
+		{"о", neuter, append(f("о а у ом е ам ами ах"), ""), nil},
+		{"я", feminine, f("я и е ю ей ею ь ям ями ях"), nil},
 		{"ь", masculine, f("ь я ю ем е и ей ям ями ях"), f("ем")},
 		{"ь", feminine, f("ь и ью ей ям ями ях"), f("ью")},
 	}
@@ -59,29 +59,89 @@ func (v *vocabulary) findNouns() {
 			}
 		}
 	}
+	v.findFleetingNouns()
+}
+
+// findFleetingNouns joins the halves of nouns like "список, списка" and
+// "заявка, заявок", which have two stems, as far as they can be told.
+func (v *vocabulary) findFleetingNouns() {
+	for i, t := range v.terms {
+		end := len(t.stem) - len("к")
+		if end < 0 || !strings.HasSuffix(t.stem, "к") && !strings.HasSuffix(t.stem, "ц") {
+			continue
+		}
+		for _, vowel := range []string{"о", "е"} {
+			full, ok := v.index[t.stem[:end]+vowel+t.stem[end:]]
+			if !ok {
+				continue
+			}
+			n := noun{}
+			switch forms := t.endings(); {
+			case forms["ой"] > 0:
+				n = noun{t.stem + "а", feminine, true}
+			case forms["ом"]+forms["ов"]+forms["ем"] > 0:
+				n = noun{v.terms[full].stem, masculine, true}
+			}
+			v.terms[i].noun, v.terms[full].noun = n, n
+		}
+	}
+}
+
+// endings counts what follows the stem in a term's forms. Forms that don't
+// begin with the stem count as "?".
+func (t term) endings() map[string]int {
+	all := map[string]int{}
+	for form, n := range t.forms {
+		ending, ok := strings.CutPrefix(fold(form), t.stem)
+		if !ok {
+			ending = "?"
+		}
+		all[ending] += n
+	}
+	return all
 }
 
 // fits returns how well a term's forms fit a declension; 0 means not at all.
+// Telling endings decide; without them the nominative must occur.
 func (t term) fits(d declension) float64 {
 	seen, total, kinds, told := 0, 0, 0, false
-	for form, n := range t.forms {
-		ending, ok := strings.CutPrefix(fold(form), t.stem)
+	forms := t.endings()
+	for ending, n := range forms {
 		total += n
-		if !ok || !slices.Contains(d.endings, ending) {
-			continue
+		if slices.Contains(d.endings, ending) {
+			seen += n
+			kinds++
+			told = told || slices.Contains(d.telling, ending)
 		}
-		seen += n
-		kinds++
-		told = told || slices.Contains(d.telling, ending)
 	}
-	if seen*10 < total*8 || !told && kinds < 2 {
+	nominative := forms[d.nominative]
+	sure := told && (nominative > 0 || kinds > 2 && d.nominative != "ь")
+	if seen*10 < total*8 || !sure && (kinds < 2 || nominative == 0 || !likely(d.nominative, forms, total)) {
 		return 0
 	}
-	score := float64(seen) / float64(total) * (1 + 0.1*float64(kinds))
-	if told {
+	score := float64(seen+nominative) / float64(total)
+	if sure {
 		score++
 	}
 	return score
+}
+
+// likely decides between "договор, договора" and "программа, программ", or
+// "родитель, родителя" and "неделя, недель", whose forms look alike: the short
+// form is the masculine's commonest and the feminine's rarest.
+func likely(nominative string, forms map[string]int, total int) bool {
+	short := map[string]string{"": "", "а": "", "ь": "ь", "я": "ь"}
+	end, ambiguous := short[nominative]
+	if !ambiguous {
+		return true
+	}
+	if nominative == "а" || nominative == "я" {
+		return forms[end]*10 <= total
+	}
+	if forms["у"] > 0 && forms["ы"]+forms["и"] > 0 {
+		return forms[end]*5 >= total*3
+	}
+	return forms[end]*5 >= total*2
 }
 
 // adjectiveEnding matches the endings of Russian adjectives and participles.

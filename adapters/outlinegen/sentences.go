@@ -105,11 +105,14 @@ func (x *lexicon) judge(s *sentence) {
 	s.leans = x.leaning[fold(firstWord(text))]
 }
 
+// said matches a label before somebody's words.
+var said = regexp.MustCompile(`^\p{Lu}\p{L}+:\s+[«"“]`)
+
 // spoken reports whether a text is nothing but a quotation, or asks: what
 // people say in examples, not what the document teaches.
 func spoken(text string) bool {
 	bare := strings.TrimRight(text, closing+terminal)
-	if strings.HasSuffix(bare, "?") || strings.HasSuffix(bare, "？") {
+	if said.MatchString(text) || strings.HasSuffix(bare, "?") || strings.HasSuffix(bare, "？") {
 		return true
 	}
 	return strings.ContainsAny(text[:min(len(text), 3)], "«“\"„") && strings.TrimRight(text, terminal) != strings.TrimRight(text, terminal+closing)
@@ -126,16 +129,27 @@ func firstWord(text string) string {
 // speaker matches the name before what somebody says in a transcript.
 var speaker = regexp.MustCompile(`^(\p{Lu}[\p{L}.'’ -]{0,28}?)\s?:\s`)
 
-// speakers returns the names that begin three blocks or more of a document.
+// speakers returns the names of those who talk in a document: they begin
+// paragraphs that follow each other, and one of them begins another.
 func speakers(blocks []domain.Block) set {
 	count := map[string]int{}
-	names := set{}
 	for _, b := range blocks {
-		if m := speaker.FindStringSubmatch(b.Text); m != nil {
-			if count[m[1]]++; count[m[1]] == 3 {
-				names[m[1]] = true
-			}
+		count[speakerOf(b)]++
+	}
+	names := set{}
+	for i := 1; i < len(blocks); i++ {
+		a, b := speakerOf(blocks[i-1]), speakerOf(blocks[i])
+		if a != "" && b != "" && a != b && count[a]+count[b] > 2 {
+			names[a], names[b] = true, true
 		}
 	}
 	return names
+}
+
+func speakerOf(b domain.Block) string {
+	m := speaker.FindStringSubmatch(b.Text)
+	if m == nil || b.Kind != domain.BlockParagraph {
+		return ""
+	}
+	return m[1]
 }

@@ -50,10 +50,10 @@ func (c *corpus) run(list []sentence, i int, chosen map[int]bool, used set) []in
 			return nil
 		}
 		run = append(run, i)
-		if !list[i].leans {
+		if !list[i].leans || i == 0 {
 			return run
 		}
-		if i == 0 || list[i].opens {
+		if list[i].opens {
 			return nil
 		}
 	}
