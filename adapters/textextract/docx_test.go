@@ -308,9 +308,7 @@ func brokenSum(t *testing.T) []byte {
 }
 
 func FuzzDOCX(f *testing.F) {
-	sample, err := os.ReadFile("../../docs/samples/01-metodika-prodazh.docx")
-	require.NoError(f, err)
-	f.Add(sample, "")
+	f.Add(docx(f, docxP("Title", "a")), "")
 	f.Add([]byte(nil), `<w:tbl><w:tr><w:tc>`+docxP("Heading1", "a")+`</w:tc><w:tc/></w:tr></w:tbl>`+docxP("ListBullet", "b"))
 	e := textextract.New(textextract.Options{MaxTextBytes: 1 << 20, MaxUnpackedBytes: 8 << 20})
 	f.Cleanup(func() { require.NoError(f, e.Close()) })
