@@ -278,7 +278,7 @@ func flesh(flat []*unit) bool {
 
 // tidy drops the units that teach nothing, folds those whose headings name no
 // topic into their neighbours, and names the rest of these after their parent.
-func (r *reader) tidy(units []*unit, parent string) []*unit {
+func (r *reader) tidy(units []*unit, parent string) []*unit { //nolint:cyclop // one case a kind of heading; parting them would hide their order
 	const small = 250 // words
 	var kept []*unit
 	for _, u := range units {

@@ -1,6 +1,7 @@
 package outlinegen
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,6 +42,9 @@ func loadProfiles(l languages) (map[domain.Style]profile, error) {
 
 // covers reports what a wording lacks for a style.
 func (l *locale) covers(style domain.Style, p profile) error {
+	if !enoughRecipes(l.Recipes) {
+		return errors.New("parse recipes.yaml: too few recipes to make a course")
+	}
 	t := l.style(style)
 	if len(t.About) == 0 || t.Assessment == "" || !strings.Contains(t.Section+t.Lesson, "{title}") {
 		return fmt.Errorf("parse styles.yaml: %s needs section, lesson, about and assessment", style)
