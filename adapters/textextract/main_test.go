@@ -17,8 +17,8 @@ func TestMain(m *testing.M) {
 // newExtractor shares the compiled PDF reader between tests, in the user's cache.
 func newExtractor(tb testing.TB, o textextract.Options) *textextract.Extractor {
 	tb.Helper()
-	if cache, err := os.UserCacheDir(); err == nil && o.CacheDir == "" {
-		o.CacheDir = filepath.Join(cache, "lectern", "wazero")
+	if o.CacheDir == "" {
+		o.CacheDir = cacheDir()
 	}
 	e := textextract.New(o)
 	tb.Cleanup(func() {
@@ -36,4 +36,13 @@ func readFile(tb testing.TB, name string) []byte {
 		tb.Fatal(err)
 	}
 	return content
+}
+
+// cacheDir returns "", which is no cache, where the user has none.
+func cacheDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "lectern", "wazero")
 }
