@@ -27,7 +27,7 @@ type author struct {
 	lecternv1connect.CourseServiceClient
 }
 
-func (a author) create(title string, style lecternv1.Style, settings *lecternv1.Settings) string {
+func (a author) create(style lecternv1.Style, settings *lecternv1.Settings) string {
 	a.t.Helper()
 	made, err := a.CreateCourse(a.t.Context(), connect.NewRequest(&lecternv1.CreateCourseRequest{
 		Title: title, Language: "ru", Style: style, Settings: settings,

@@ -21,7 +21,7 @@ func TestCourseResumesAfterTheServerWasKilled(t *testing.T) {
 	dir := dataDir(t)
 	s := serve(t, dir)
 	a := author{t: t, server: s, CourseServiceClient: s.client("connect")}
-	course := a.create(title, lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{Lessons: 25})
+	course := a.create(lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{Lessons: 25})
 	a.upload(course)
 	_, err := a.InitiateGeneration(t.Context(), connect.NewRequest(&lecternv1.InitiateGenerationRequest{
 		CourseId: course, IdempotencyKey: uuid.NewString(),

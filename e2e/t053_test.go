@@ -35,7 +35,7 @@ func TestT053(t *testing.T) {
 }
 
 func titleOnly(a author) {
-	course := a.create(title, lecternv1.Style_STYLE_PRACTICAL, nil)
+	course := a.create(lecternv1.Style_STYLE_PRACTICAL, nil)
 	a.command(course, lecternv1.State_STATE_STAGE_5_INIT,
 		a.job(lecternv1.Queue_QUEUE_STRUCTURE_GENERATION, course, ""))
 	a.waitForOutboxProcessing()
@@ -47,7 +47,7 @@ func titleOnly(a author) {
 }
 
 func manualPipeline(a author) {
-	course := a.create(title, lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{
+	course := a.create(lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{
 		Lessons: 25, Pipeline: lecternv1.Pipeline_PIPELINE_MANUAL,
 	})
 	var jobs []*lecternv1.JobRequest
@@ -71,7 +71,7 @@ func manualPipeline(a author) {
 }
 
 func automaticPipeline(a author) {
-	course := a.create(title, lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{Lessons: 25})
+	course := a.create(lecternv1.Style_STYLE_ACADEMIC, &lecternv1.Settings{Lessons: 25})
 	a.upload(course)
 	key := uuid.NewString()
 	started, err := a.InitiateGeneration(a.t.Context(), connect.NewRequest(&lecternv1.InitiateGenerationRequest{

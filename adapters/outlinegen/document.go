@@ -41,9 +41,9 @@ type document struct {
 type reader struct {
 	lexicon    *lexicon
 	vocabulary *vocabulary
-	bytes      int  // of text still to be read of this document
-	headings   int  // still to be read of this document
-	skeleton   bool // the document is hardly more than headings
+	bytes      int          // of text still to be read of this document
+	headings   int          // still to be read of this document
+	afterTalk  map[int]bool // blocks that comment on a dialogue left out before them
 }
 
 // read returns the outline of a document.
@@ -51,7 +51,7 @@ func (r *reader) read(doc domain.Document) *document {
 	blocks := r.admit(*doc.Text)
 	r.vocabulary.foreign = r.lexicon.foreign(sampleWords(blocks))
 	flat := r.units(doc.Name, blocks)
-	r.skeleton = flesh(flat)
+	flesh(flat)
 	d := &document{intro: flat[0]}
 	d.title, flat = ownTitle(flat)
 	if d.title == "" {
@@ -68,6 +68,7 @@ func (r *reader) read(doc domain.Document) *document {
 // admit returns the blocks that are within the limits and say something.
 func (r *reader) admit(t domain.Text) []domain.Block {
 	names := speakers(t.Blocks)
+	r.afterTalk = map[int]bool{}
 	var kept []domain.Block
 	for _, b := range t.Blocks {
 		if r.bytes <= 0 {
@@ -79,6 +80,7 @@ func (r *reader) admit(t domain.Text) []domain.Block {
 		r.bytes -= len(b.Text) + 16
 		b.Text = clean(b.Text)
 		if names[speakerOf(b)] || !hasWord(b.Text) {
+			r.afterTalk[len(kept)] = names[speakerOf(b)]
 			continue
 		}
 		if b.Kind == domain.BlockHeading && (utf8.RuneCountInString(b.Text) > maxHeadingRunes || domain.HasPlaceholder(b.Text)) {
@@ -124,7 +126,11 @@ func (r *reader) units(name string, blocks []domain.Block) []*unit {
 			all = append(all, current)
 			continue
 		}
+		before, comment := len(current.text), r.afterTalk[i]
 		i += r.fill(current, blocks[i:]) - 1
+		for j := before; comment && j < len(current.text); j++ {
+			current.text[j].quotable = false
+		}
 	}
 	return all
 }
@@ -253,8 +259,8 @@ func nest(flat []*unit) []*unit {
 
 // flesh gives the units of a document that is hardly more than headings a
 // lesson's worth of words each, for such a document is an outline of the
-// course. It reports whether the document is one.
-func flesh(flat []*unit) bool {
+// course.
+func flesh(flat []*unit) {
 	empty := 0
 	for _, u := range flat[1:] {
 		if u.words == 0 {
@@ -262,17 +268,16 @@ func flesh(flat []*unit) bool {
 		}
 	}
 	if empty*3 < len(flat)*2 {
-		return false
+		return
 	}
 	for _, u := range flat[1:] {
 		u.words = max(u.words, minLessonWords)
 	}
-	return true
 }
 
 // tidy drops the units that teach nothing, folds those whose headings name no
 // topic into their neighbours, and names the rest of these after their parent.
-func (r *reader) tidy(units []*unit, parent string) []*unit {
+func (r *reader) tidy(units []*unit, parent string) []*unit { //nolint:cyclop // one case a kind of heading; parting them would hide their order
 	const small = 250 // words
 	var kept []*unit
 	for _, u := range units {

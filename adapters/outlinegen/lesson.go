@@ -98,16 +98,20 @@ func (w *writer) lesson(l *lesson, at lessonPlace) domain.Lesson {
 }
 
 // lessonVars are what templates about a lesson may name. phrase and phrase2
-// are its key topics; prev and next its neighbours in the section.
+// are key topics that come from the documents, terms its key topics in a row,
+// prev and next its neighbours in the section.
 func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 	v := vars{
 		"title": l.title, "topic": w.topic, "section": at.section.title, "course": w.topic,
 		"n": strconv.Itoa(at.number),
 	}
 	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
-		if i < len(topics) && topics[i] != l.title {
+		if i < len(topics) && topics[i] != l.title && l.recipe == nil {
 			v[name] = topics[i]
 		}
+	}
+	if len(topics) > 1 {
+		v["terms"] = strings.Join(topics[:min(len(topics), 3)], "; ")
 	}
 	if at.index > 0 {
 		v["prev"] = at.section.lessons[at.index-1].title
@@ -126,7 +130,7 @@ func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
 	for i, level := range w.profile.Objectives {
 		about := l.title
 		// A single word is too little to set an aim for.
-		if t := topics[max(i-1, 0)%len(topics)]; i > 0 && strings.Contains(t, " ") {
+		if t := topics[max(i-1, 0)%len(topics)]; i > 0 && l.recipe == nil && strings.Contains(t, " ") {
 			about = t
 		}
 		if text := w.objective(level, n+i, about); !slices.Contains(all, text) {

@@ -31,6 +31,7 @@ type texts struct {
 	Continued     string                         `yaml:"continued"`
 	LongTitle     string                         `yaml:"long_title"`
 	FromDocuments string                         `yaml:"from_documents"`
+	Path          string                         `yaml:"path"` // what leads through a course without documents
 	FromTitle     string                         `yaml:"from_title"`
 	Plan          string                         `yaml:"plan"`
 	Applying      string                         `yaml:"applying"`

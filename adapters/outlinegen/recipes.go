@@ -18,7 +18,7 @@ const (
 // their didactic order. There are as many lessons as wanted, up to all.
 func (p *planner) planTitle() []*section {
 	wanted := cmp.Or(p.wanted, p.profile.TitleLessons)
-	const perSection, most = 3.2, 4 // lessons
+	const perSection, most = 3.0, 4 // lessons
 	n := min(max(int(math.Round(float64(wanted)/perSection)), minTitleSections, (wanted+most-1)/most), maxTitleSections)
 	recipes := slices.DeleteFunc(slices.Clone(p.locale.Recipes), func(r recipeSection) bool { return r.From > n })
 	n = len(recipes)

@@ -74,7 +74,7 @@ var dativeAdjective = regexp.MustCompile(`(?:ому|ему|ным|им|ым|ой
 
 // nominativeNoun returns the nominative of a dative noun and the kind of
 // ending an adjective takes beside it.
-func nominativeNoun(word string) (noun, kind string, ok bool) {
+func nominativeNoun(word string) (noun, kind string, ok bool) { //nolint:cyclop // one case an ending
 	m := dative.FindStringSubmatch(word)
 	if m == nil || utf8.RuneCountInString(m[1]) < 2 {
 		return "", "", false

@@ -125,7 +125,7 @@ func (w *writer) overview(v vars, plan []*section) string {
 	}
 	v["plan"] = shorten(strings.Join(names, "; "), 3000)
 	if len(parts) == 0 {
-		parts = append(parts, w.description(v)) // no document says anything of the whole
+		parts = append(parts, fill(w.locale.Texts.Path, v))
 	}
 	parts = append(parts, fill(w.locale.Texts.Plan, v))
 	return shorten(strings.Join(parts, "\n\n"), 10000)

@@ -11,13 +11,10 @@ import (
 )
 
 const (
+	pdfMagic     = "%PDF-"
+	zipMagic     = "PK\x03\x04"
 	supported    = "upload PDF, DOCX, Markdown (.md), HTML or plain text (.txt)"
 	maxPDFHeader = 1024 // bytes that may precede a PDF's signature, as readers allow
-)
-
-var (
-	pdfMagic = []byte("%PDF-")
-	zipMagic = []byte("PK\x03\x04")
 )
 
 func (e *Extractor) checkSize(content []byte) error {
@@ -66,7 +63,7 @@ func (e *Extractor) detect(name string, content []byte) (domain.Format, error) {
 }
 
 func detectPDF(content []byte) (domain.Format, error) {
-	if bytes.Contains(content[:min(len(content), maxPDFHeader)], pdfMagic) {
+	if bytes.Contains(content[:min(len(content), maxPDFHeader)], []byte(pdfMagic)) {
 		return domain.FormatPDF, nil
 	}
 	return "", unreadable("the document is named .pdf but is not a PDF (it looks like %s): export it again from the program it was made with",
@@ -76,7 +73,7 @@ func detectPDF(content []byte) (domain.Format, error) {
 // detectDOCX leaves it to openDOCX to look into the archive, and to say what
 // is wrong with an OLE file: an old Word's, or a DOCX under a password.
 func detectDOCX(content []byte) (domain.Format, error) {
-	if bytes.HasPrefix(content, zipMagic) || bytes.HasPrefix(content, []byte(oleMagic)) {
+	if bytes.HasPrefix(content, []byte(zipMagic)) || bytes.HasPrefix(content, []byte(oleMagic)) {
 		return domain.FormatDOCX, nil
 	}
 	return "", unreadable("the document is named .docx but is not one (it looks like %s): save it again as .docx", mimetype.Detect(content))
@@ -84,7 +81,7 @@ func detectDOCX(content []byte) (domain.Format, error) {
 
 func detectText(ext string, format domain.Format, content []byte) (domain.Format, error) {
 	found := mimetype.Detect(content)
-	if !isText(content) || bytes.HasPrefix(content, pdfMagic) || found.Is("text/rtf") {
+	if !isText(content) || bytes.HasPrefix(content, []byte(pdfMagic)) || found.Is("text/rtf") {
 		return "", domain.Errorf(domain.ReasonUnsupportedFormat,
 			"the document is named %s but is not text (it looks like %s): give it its right extension, or %s", ext, found, supported)
 	}
@@ -94,7 +91,7 @@ func detectText(ext string, format domain.Format, content []byte) (domain.Format
 func detectContent(content []byte) (domain.Format, error) {
 	found := mimetype.Detect(content)
 	switch {
-	case bytes.HasPrefix(content, pdfMagic):
+	case bytes.HasPrefix(content, []byte(pdfMagic)):
 		return domain.FormatPDF, nil
 	case found.Is("application/vnd.openxmlformats-officedocument.wordprocessingml.document"):
 		return domain.FormatDOCX, nil

@@ -10,7 +10,7 @@ import (
 // extractDOCX reads a Word document's text: without headers, footers, notes,
 // comments, deletions and the table of contents.
 func extractDOCX(ctx context.Context, content []byte, o Options) (domain.Text, error) {
-	archive, err := openDOCX(content, o)
+	archive, err := openDOCX(content, o) //nolint:contextcheck // it reads the archive's directory alone, which is bounded
 	if err != nil {
 		return domain.Text{}, err
 	}

@@ -65,7 +65,7 @@ func (b *docxBody) paragraph() error {
 	var p docxParagraph
 	err := b.x.children(func(el xml.StartElement) error {
 		if el.Name.Local == "pPr" {
-			return p.docxFormat.read(b.x)
+			return p.read(b.x)
 		}
 		return b.inline(&p, el)
 	})

@@ -114,7 +114,7 @@ func (s docxStyles) role(f docxFormat) docxRole {
 		if list == "" {
 			list = style.listed()
 		}
-		id = style.docxFormat.style
+		id = style.style
 	}
 	if role == (docxRole{}) && list != "" && list != "0" {
 		role.item = true

@@ -51,10 +51,11 @@ func (e *Extractor) inspect(ctx context.Context, format domain.Format, content [
 	case domain.FormatPDF:
 		return e.inspectPDF(ctx, content)
 	case domain.FormatDOCX:
-		_, err := openDOCX(content, e.opts)
+		_, err := openDOCX(content, e.opts) //nolint:contextcheck // it reads the archive's directory alone, which is bounded
 		return err
+	default:
+		return e.checkTextSize(format, content)
 	}
-	return e.checkTextSize(format, content)
 }
 
 // Extract implements [ports.Extractor].
@@ -86,6 +87,7 @@ func (e *Extractor) extract(ctx context.Context, format domain.Format, content [
 		return extractDOCX(ctx, content, e.opts)
 	case domain.FormatHTML, domain.FormatMarkdown, domain.FormatText:
 		return e.extractText(ctx, format, content)
+	default:
 	}
 	return domain.Text{}, domain.Errorf(domain.ReasonUnsupportedFormat, "format %q is not one of %v", format, domain.Formats())
 }

@@ -12,9 +12,11 @@ import (
 func FuzzHTML(f *testing.F) {
 	fuzz(f, domain.FormatHTML, htmlSource, "<table><tr><td><table><tr><td>x")
 }
+
 func FuzzMarkdown(f *testing.F) {
 	fuzz(f, domain.FormatMarkdown, markdownSource, "---\ntitle: x\n---\n<div>a\n\n> - b")
 }
+
 func FuzzText(f *testing.F) {
 	fuzz(f, domain.FormatText, "1. A\n\nb\n- c\n", "\xff\xfea\x00", "\xcf\xf0\xe8")
 }

@@ -124,6 +124,7 @@ func dropped(n *html.Node) bool {
 	case atom.Head, atom.Script, atom.Style, atom.Nav, atom.Aside, atom.Footer, atom.Template, atom.Noscript, atom.Svg, atom.Math,
 		atom.Iframe, atom.Object, atom.Video, atom.Audio, atom.Canvas, atom.Button, atom.Select, atom.Textarea, atom.Dialog:
 		return true
+	default:
 	}
 	for _, a := range n.Attr {
 		if a.Key == "hidden" {
@@ -140,6 +141,7 @@ func isInline(n *html.Node) bool {
 		atom.Font, atom.I, atom.Img, atom.Input, atom.Ins, atom.Kbd, atom.Label, atom.Mark, atom.Nobr, atom.Q, atom.S, atom.Samp,
 		atom.Small, atom.Span, atom.Strike, atom.Strong, atom.Sub, atom.Sup, atom.Time, atom.Tt, atom.U, atom.Var, atom.Wbr:
 		return true
+	default:
+		return false
 	}
-	return false
 }

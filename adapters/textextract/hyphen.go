@@ -15,6 +15,9 @@ var words = regexp.MustCompile(`\p{L}+(?:-\p{L}+)*`)
 // the line was broken: по-русски, во-первых, кое-что, из-за, что-то.
 var spelled = regexp.MustCompile(`^(?:по-\p{L}+(?:ски|цки|ьи|[ое]му)|во-(?:первых|вторых|третьих)|кое-\p{L}+|из-(?:за|под)|\p{L}+-(?:то|либо|нибудь|таки|ка)|(?:онлайн|офлайн|интернет|веб|бизнес|медиа|топ|пресс|мини)-\p{L}+)$`)
 
+// maxLearned bounds the words remembered; a long book has fewer.
+const maxLearned = 200_000
+
 // hyphens decides whether a hyphen at a line's end belongs to the word, by
 // what the same document does within its lines.
 type hyphens struct {
@@ -25,6 +28,9 @@ type hyphens struct {
 func learnHyphens(texts iter.Seq[string]) hyphens {
 	h := hyphens{whole: map[string]bool{}, prefixes: map[string]bool{}}
 	for text := range texts {
+		if len(h.whole) > maxLearned {
+			break
+		}
 		for _, word := range words.FindAllString(strings.ToLower(text), -1) {
 			h.whole[word] = true
 			if prefix, _, ok := strings.Cut(word, "-"); ok && utf8.RuneCountInString(prefix) > 2 {
@@ -35,12 +41,26 @@ func learnHyphens(texts iter.Seq[string]) hyphens {
 	return h
 }
 
-// join puts two halves together that a hyphen and a line's end separated.
-func (h hyphens) join(head, tail string) string {
-	if h.keeps(lastWord(head), firstWord(tail)) {
-		return head + "-" + tail
+// wrapped is one line of a paragraph.
+type wrapped struct {
+	text     string
+	hyphened bool // a hyphen stood at its end, which text lacks
+}
+
+// unwrap makes one line of many, mending the words that were broken.
+func (h hyphens) unwrap(lines []wrapped) string {
+	var out strings.Builder
+	for i, line := range lines {
+		out.WriteString(line.text)
+		last := i == len(lines)-1
+		switch {
+		case line.hyphened && (last || h.keeps(lastWord(line.text), firstWord(lines[i+1].text))):
+			out.WriteByte('-')
+		case !line.hyphened && !last:
+			out.WriteByte(' ')
+		}
 	}
-	return head + tail
+	return out.String()
 }
 
 func (h hyphens) keeps(head, tail string) bool {

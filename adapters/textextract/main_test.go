@@ -15,25 +15,34 @@ func TestMain(m *testing.M) {
 }
 
 // newExtractor shares the compiled PDF reader between tests, in the user's cache.
-func newExtractor(t testing.TB, o textextract.Options) *textextract.Extractor {
-	t.Helper()
-	if cache, err := os.UserCacheDir(); err == nil && o.CacheDir == "" {
-		o.CacheDir = filepath.Join(cache, "lectern", "wazero")
+func newExtractor(tb testing.TB, o textextract.Options) *textextract.Extractor {
+	tb.Helper()
+	if o.CacheDir == "" {
+		o.CacheDir = cacheDir()
 	}
 	e := textextract.New(o)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := e.Close(); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return e
 }
 
-func readFile(t testing.TB, name string) []byte {
-	t.Helper()
+func readFile(tb testing.TB, name string) []byte {
+	tb.Helper()
 	content, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return content
+}
+
+// cacheDir returns "", which is no cache, where the user has none.
+func cacheDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "lectern", "wazero")
 }

@@ -50,21 +50,20 @@ func (c candidate) isHeading(body style) bool {
 // style stands out, the higher its level. An outline overrules the ranks. It
 // returns the title, when one heading stands above those of the outline.
 func setLevels(candidates []*candidate, body style) (title string) {
-	ranks := rank(candidates, body)
 	outlined := outlineLevels(candidates)
 	levels := map[style]int{}
 	above := 0
-	for _, s := range ranks {
+	for i, s := range rank(candidates, body) {
 		level, ok := outlined[s]
-		if !ok {
+		switch {
+		case ok:
+		case i == 0 && len(outlined) > 0 && unique(candidates, s):
+			levels[s] = titleLevel
+			continue
+		default:
 			level = above + 1
 		}
-		if ok || above > 0 || len(outlined) == 0 || !unique(candidates, s) {
-			above = level
-		} else {
-			level = titleLevel
-		}
-		levels[s] = level
+		levels[s], above = level, level
 	}
 	for _, c := range candidates {
 		switch {

@@ -5,49 +5,17 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	"github.com/klippa-app/go-pdfium/responses"
 )
 
 // lineHyphen is what PDFium puts for a hyphen at the end of a line.
 const lineHyphen = '\x02'
-
-// forceBold is the flag of a font that is to be drawn bold (PDF 1.7, 9.8.2).
-const forceBold = 1 << 18
-
-const boldWeight = 600
 
 // char is one character on a page; y grows upwards, all in points.
 type char struct {
 	r              rune
 	x0, x1, y0, y1 float64
 	angle          float64
-	size           float64
-	bold           bool
-}
-
-func appendChar(chars []char, c *responses.GetPageTextStructuredChar) []char {
-	for _, r := range c.Text {
-		if r == '\r' || r == '\n' {
-			continue // PDFium's guess; lines are made from positions instead
-		}
-		p, f := c.PointPosition, c.FontInformation
-		chars = append(chars, char{
-			r: r, x0: p.Left, x1: p.Right, y0: p.Bottom, y1: p.Top, angle: c.Angle,
-			size: f.RenderedSize, bold: isBold(f),
-		})
-	}
-	return chars
-}
-
-func isBold(f *responses.FontInformation) bool {
-	name := strings.ToLower(f.Name)
-	for _, word := range []string{"bold", "black", "heavy"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return f.Weight >= boldWeight || f.Flags&forceBold != 0
+	font
 }
 
 // upright turns a page whose text is mostly sideways, and drops what then
@@ -94,6 +62,7 @@ type cell struct {
 type line struct {
 	cells    []cell
 	x0, x1   float64
+	first    float64 // width of what may not be broken at the beginning
 	y        float64 // of the baseline
 	size     float64 // of most letters
 	bold     bool    // most letters are
@@ -157,7 +126,28 @@ func appendLine(lines []line, chars []char, page int) []line {
 	}
 	l.x0, l.x1 = l.cells[0].x0, l.cells[len(l.cells)-1].x1
 	l.y, l.size, l.bold = typeface(chars)
+	l.first = firstWidth(chars)
 	return append(lines, l)
+}
+
+// firstWidth measures up to the first space at which a line may end.
+func firstWidth(chars []char) (width float64) {
+	began := false
+	var from float64
+	for _, c := range chars {
+		switch {
+		case unicode.IsSpace(c.r) && c.r != '\u00a0' && c.r != '\u202f':
+			if began {
+				return width
+			}
+		case !began:
+			began, from = true, c.x0
+			fallthrough
+		default:
+			width = c.x1 - from
+		}
+	}
+	return width
 }
 
 // cutHyphen removes a hyphen that follows a letter at the end of a line.

@@ -5,9 +5,16 @@ import (
 	"slices"
 )
 
+// maxMarkedLines bounds the search for marks, which compares lines pairwise; no
+// readable page has more.
+const maxMarkedLines = 2000
+
 // attachMarks puts the marks of list items, which some programs draw after
 // the rest of the page, before the text that stands beside them.
 func attachMarks(lines []line) []line {
+	if len(lines) > maxMarkedLines {
+		return lines
+	}
 	attached := map[int]bool{}
 	for i, mark := range lines {
 		if !isMark(mark.text()) {

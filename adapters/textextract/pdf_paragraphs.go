@@ -10,7 +10,6 @@ import (
 
 // How lines make paragraphs, in ems (multiples of the type's size).
 const (
-	sameEdge     = 2.0 // points by which the edges of a table's column may differ
 	indentEms    = 0.9
 	columnEms    = 4.0 // how far apart lines of one column may begin
 	slackEms     = 0.5 // room that a full line may leave beside the next word
@@ -74,59 +73,11 @@ func (p paragraph) text(h hyphens) string {
 	if p.first().row {
 		return rowText(p.first())
 	}
-	text := ""
+	lines := make([]wrapped, len(p.lines))
 	for i, l := range p.lines {
-		switch {
-		case i == 0:
-			text = l.text()
-		case p.lines[i-1].hyphened:
-			text = h.join(text, l.text())
-		default:
-			text += " " + l.text()
-		}
+		lines[i] = wrapped{l.text(), l.hyphened}
 	}
-	if p.last().hyphened {
-		text += "-"
-	}
-	return text
-}
-
-func rowText(l line) string {
-	texts := make([]string, len(l.cells))
-	for i, c := range l.cells {
-		texts[i] = c.text
-	}
-	return strings.Join(texts, " | ")
-}
-
-// markRows finds the lines that stand in columns with a neighbour.
-func markRows(lines []line) {
-	for i := range lines {
-		mergeMark(&lines[i])
-	}
-	for i := 1; i < len(lines); i++ {
-		if shareColumn(lines[i-1], lines[i]) {
-			lines[i-1].row, lines[i].row = true, true
-		}
-	}
-}
-
-// mergeMark joins an item's mark to its text, from which a tab set it off.
-func mergeMark(l *line) {
-	if len(l.cells) > 1 && isMark(l.cells[0].text) {
-		l.cells[1].text = l.cells[0].text + " " + l.cells[1].text
-		l.cells[1].x0 = l.cells[0].x0
-		l.cells = l.cells[1:]
-	}
-}
-
-func shareColumn(a, b line) bool {
-	for i := 1; i < min(len(a.cells), len(b.cells)); i++ {
-		if math.Abs(a.cells[i].x0-b.cells[i].x0) < sameEdge || math.Abs(a.cells[i].x1-b.cells[i].x1) < sameEdge && i < len(a.cells)-1 {
-			return true
-		}
-	}
-	return false
+	return h.unwrap(lines)
 }
 
 // columns knows how far to the right the lines of a page reach, by where they
@@ -159,9 +110,9 @@ type composer struct {
 func compose(pages []pdfPage, body typography) []paragraph {
 	c := composer{body: body}
 	for _, page := range pages {
-		markRows(page.lines)
-		right := measureColumns(page.lines, body.size)
-		for _, l := range page.lines {
+		lines := findTables(page.lines, body)
+		right := measureColumns(lines, body.size)
+		for _, l := range lines {
 			c.take(l)
 			c.right = right
 		}
@@ -212,7 +163,7 @@ func (c *composer) startsItem(p paragraph, next line) bool {
 		return true
 	}
 	prev := p.last()
-	return isMarked(text) && (p.item && math.Abs(p.first().x0-next.x0) < sameEdge && !dash.MatchString(text) ||
+	return isMarked(text) && (p.item && math.Abs(p.first().x0-next.x0) < edgeEms*next.size && !dash.MatchString(text) ||
 		endsSentence(prev.text()) || c.short(prev, next))
 }
 
@@ -222,10 +173,7 @@ func (c *composer) short(prev, next line) bool {
 	if prev.hyphened {
 		return false
 	}
-	text := next.text()
-	word, _, _ := strings.Cut(text, " ")
-	width := (next.x1 - next.x0) * float64(len(word)) / float64(len(text))
-	return prev.x1+width+(spaceEms+slackEms)*prev.size < c.right.right(prev, c.body.size)
+	return prev.x1+next.first+(spaceEms+slackEms)*prev.size < c.right.right(prev, c.body.size)
 }
 
 // indented tells whether next begins where a new paragraph would.

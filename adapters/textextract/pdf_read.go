@@ -59,68 +59,14 @@ func damaged(err error) error {
 }
 
 // hasText tells whether any page has a character on it; a scan has none.
-func (d *pdfDocument) hasText() (bool, error) {
-	for i := range d.pages {
-		n, err := d.countChars(i)
-		if err != nil {
-			return false, err
-		}
-		if n > 0 {
-			return true, nil
-		}
+func (d *pdfDocument) hasText() (found bool, err error) {
+	for i := 0; i < d.pages && !found && err == nil; i++ {
+		err = d.withText(i, func(p textPage) error {
+			found = p.count > 0
+			return nil
+		})
 	}
-	return false, nil
-}
-
-// countChars returns 0 for a page that is itself broken.
-func (d *pdfDocument) countChars(page int) (int, error) {
-	loaded, err := d.pdfium.FPDFText_LoadPage(&requests.FPDFText_LoadPage{Page: d.page(page)})
-	if errors.Is(err, pdfiumerrors.ErrPage) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, damaged(err)
-	}
-	count, err := d.pdfium.FPDFText_CountChars(&requests.FPDFText_CountChars{TextPage: loaded.TextPage})
-	if err != nil {
-		return 0, damaged(err)
-	}
-	_, err = d.pdfium.FPDFText_ClosePage(&requests.FPDFText_ClosePage{TextPage: loaded.TextPage})
-	if err != nil {
-		return 0, damaged(err)
-	}
-	return count.Count, nil
-}
-
-// readPage returns a page's characters in the order in which they were drawn,
-// and the page's height in points.
-func (d *pdfDocument) readPage(page int) (chars []char, height float64, err error) {
-	n, err := d.countChars(page)
-	if err != nil || n <= 0 {
-		return nil, 0, err
-	}
-	if n > maxPageChars {
-		return nil, 0, unreadable("page %d of this PDF has more text on it than a page can hold: print it to a new PDF", page+1)
-	}
-	text, err := d.pdfium.GetPageTextStructured(&requests.GetPageTextStructured{
-		Page: d.page(page), Mode: requests.GetPageTextStructuredModeChars, CollectFontInformation: true,
-	})
-	if err != nil {
-		return nil, 0, damaged(err)
-	}
-	size, err := d.pdfium.GetPageSize(&requests.GetPageSize{Page: d.page(page)})
-	if err != nil {
-		return nil, 0, damaged(err)
-	}
-	chars = make([]char, 0, len(text.Chars))
-	for _, c := range text.Chars {
-		chars = appendChar(chars, c)
-	}
-	return upright(chars), size.Height, nil
-}
-
-func (d *pdfDocument) page(i int) requests.Page {
-	return requests.Page{ByIndex: &requests.PageByIndex{Document: d.ref, Index: i}}
+	return found, err
 }
 
 // title returns the title in the document's properties, or "".

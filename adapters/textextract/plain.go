@@ -2,6 +2,7 @@ package textextract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -30,12 +31,13 @@ func (e *Extractor) extractText(ctx context.Context, format domain.Format, conte
 		read = extractHTML
 	case domain.FormatMarkdown:
 		read = extractMarkdown
+	default:
 	}
 	text, err := read(ctx, content)
 	switch {
 	case err == nil, isDomainError(err):
 		return text, err
-	case context.Cause(ctx) == errTooSlow:
+	case errors.Is(context.Cause(ctx), errTooSlow):
 		return domain.Text{}, because(unreadable("this document takes longer than %s to read: split it and upload the parts",
 			e.opts.Timeout), err)
 	}

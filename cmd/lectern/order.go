@@ -33,7 +33,7 @@ func (o order) check(ctx context.Context, maxBytes int64) error {
 			problems = append(problems, fmt.Errorf("%s: %w", relative(file), err))
 		}
 	}
-	problems = append(problems, extractor.Close())
+	problems = append(problems, extractor.Close()) //nolint:contextcheck // closing waits for what is being read, which has its own
 	if err := errors.Join(problems...); err != nil && ctx.Err() == nil {
 		return inputError{fmt.Errorf("nothing was made; mend this first:\n%w", err)}
 	}
