@@ -7,17 +7,20 @@ import (
 // adopt returns the sections that an analysis names, with the material that
 // the planner's own plan found for them, or else what stands at their sources.
 func (p *planner) adopt(a domain.Analysis, own []*section) []*section {
-	intros := map[string][]sentence{}
+	sections := map[string]*section{}
 	lessons := map[string]*lesson{}
 	for _, s := range own {
-		intros[s.title] = s.intro
+		sections[s.title] = s
 		for _, l := range s.lessons {
 			lessons[l.title] = l
 		}
 	}
 	var all []*section
 	for _, planned := range a.Sections {
-		s := &section{title: p.safeTitle(planned.Title), intro: intros[planned.Title]}
+		s := &section{title: p.safeTitle(planned.Title)}
+		if known := sections[planned.Title]; known != nil {
+			s.intro, s.outcome = known.intro, known.outcome
+		}
 		for _, pl := range planned.Lessons {
 			l := lessons[pl.Title]
 			if l == nil {

@@ -98,8 +98,8 @@ func (p *planner) joinSections(sections []*section, i int) []*section {
 	const longest = 90
 	title := p.joined(a.title, b.title)
 	switch {
-	case utf8.RuneCountInString(title) <= longest:
-		a.title = title
+	case utf8.RuneCountInString(title) <= longest && !a.merged && !b.merged:
+		a.title, a.merged = title, true
 	case len(b.lessons) > len(a.lessons):
 		a.title = b.title
 	}

@@ -27,6 +27,7 @@ type locale struct {
 // texts word what is common to all styles.
 type texts struct {
 	And           string                         `yaml:"and"`
+	Named         string                         `yaml:"named"` // a title in running text
 	Introduction  string                         `yaml:"introduction"`
 	Continued     string                         `yaml:"continued"`
 	LongTitle     string                         `yaml:"long_title"`
@@ -65,7 +66,8 @@ type exerciseTexts struct {
 // whose documents carry too few of their own or that have only a title.
 type recipeSection struct {
 	Title   string   `yaml:"title"`
-	From    int      `yaml:"from"` // the fewest sections of a course that has this one
+	From    int      `yaml:"from"`    // the fewest sections of a course that has this one
+	Outcome string   `yaml:"outcome"` // what learners can do afterwards
 	Lessons []recipe `yaml:"lessons"`
 }
 

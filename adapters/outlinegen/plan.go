@@ -29,6 +29,8 @@ type section struct {
 	title   string
 	doc     int        // index of the document it comes from
 	intro   []sentence // what the document says before the section's lessons
+	outcome string     // what it leads to, if a recipe says so
+	merged  bool       // the title is two sections' already
 	lessons []*lesson
 }
 
@@ -187,7 +189,7 @@ func chapter(u *unit, doc int) *section {
 		s.lessons = append(s.lessons, lessonOf(part))
 	}
 	if u.words > 0 {
-		own := passage{title: u.title, source: u.source, text: u.text, words: u.words}
+		own := passage{source: u.source, text: u.text, words: u.words}
 		s.lessons[0].passages = slices.Insert(s.lessons[0].passages, 0, own)
 	}
 	return s

@@ -32,7 +32,7 @@ func (p *planner) planTitle() []*section {
 
 // prepared makes a section of a recipe's first lessons.
 func (p *planner) prepared(r recipeSection, lessons int) *section {
-	s := &section{title: p.aboutTopic(r.Title)}
+	s := &section{title: p.aboutTopic(r.Title), outcome: fill(r.Outcome, vars{"topic": p.topic})}
 	for i := range lessons {
 		s.lessons = append(s.lessons, p.recipeLesson(&r.Lessons[i]))
 	}

@@ -104,16 +104,13 @@ func (t term) endings() map[string]int {
 // fits returns how well a term's forms fit a declension; 0 means not at all.
 // Telling endings decide; without them the nominative must occur.
 func (t term) fits(d declension) float64 {
-	seen, total, kinds, told := 0, 0, 0, false
 	forms := t.endings()
-	for ending, n := range forms {
+	seen, kinds := d.matches(forms)
+	total := 0
+	for _, n := range forms {
 		total += n
-		if slices.Contains(d.endings, ending) {
-			seen += n
-			kinds++
-			told = told || slices.Contains(d.telling, ending)
-		}
 	}
+	told := slices.ContainsFunc(d.telling, func(ending string) bool { return forms[ending] > 0 })
 	nominative := forms[d.nominative]
 	sure := told && (nominative > 0 || kinds > 2 && d.nominative != "ь")
 	if seen*10 < total*8 || !sure && (kinds < 2 || nominative == 0 || !likely(d.nominative, forms, total)) {
@@ -124,6 +121,18 @@ func (t term) fits(d declension) float64 {
 		score++
 	}
 	return score
+}
+
+// matches returns how many of the forms, and how many kinds of them, have one
+// of the declension's endings.
+func (d declension) matches(forms map[string]int) (seen, kinds int) {
+	for _, ending := range d.endings {
+		if n := forms[ending]; n > 0 {
+			seen += n
+			kinds++
+		}
+	}
+	return seen, kinds
 }
 
 // likely decides between "договор, договора" and "программа, программ", or

@@ -58,7 +58,7 @@ func (w *writer) facts(s domain.Structure) vars {
 	}
 	var names []string
 	for _, d := range w.docs {
-		names = append(names, fill("{«name»}", vars{"name": shorten(d.title, maxTopicRunes)}))
+		names = append(names, fill(w.locale.Texts.Named, vars{"name": shorten(d.title, maxTopicRunes)}))
 	}
 	const most = 6
 	v["documents"] = strings.Join(names[:min(len(names), most)], ", ")
@@ -134,22 +134,27 @@ func (w *writer) overview(v vars, plan []*section) string {
 // outcomes names what learners can do at the end, a section each.
 func (w *writer) outcomes(plan []*section) []string {
 	const fewest, most = 4, 10
-	var about []string
+	var about, ready []string
 	for _, s := range plan {
+		if s.outcome != "" {
+			ready = append(ready, s.outcome)
+			continue
+		}
 		about = append(about, s.title)
 	}
 	for _, s := range plan {
 		for _, l := range s.lessons {
-			if len(about) < fewest && !slices.Contains(about, l.title) {
+			if len(about)+len(ready) < fewest && !slices.Contains(about, l.title) {
 				about = append(about, l.title)
 			}
 		}
 	}
-	step := (len(about) + most - 1) / most
+	step := max((len(about)+most-1)/most, 1)
 	var all []string
 	for i := 0; i < len(about); i += step {
 		all = append(all, choose(w.locale.Texts.Outcomes, len(all), vars{"it": about[i]}))
 	}
+	all = append(all, ready...)
 	for len(all) < 3 {
 		all = append(all, choose(w.locale.Texts.Outcomes, len(all), vars{"it": w.topic}))
 	}
