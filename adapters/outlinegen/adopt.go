@@ -26,7 +26,7 @@ func (p *planner) adopt(a domain.Analysis, own []*section) []*section {
 			if l == nil {
 				l = p.find(pl)
 			}
-			l.topics = safeTopics(pl.KeyTopics)
+			l.topics = safe(pl.KeyTopics, maxKeyTopics)
 			s.lessons = append(s.lessons, l)
 		}
 		all = appendFilled(all, s)
@@ -59,13 +59,13 @@ func (p *planner) safeTitle(title string) string {
 	return p.topic
 }
 
-func safeTopics(topics []string) []string {
-	const most = 10
-	var safe []string
-	for _, t := range topics {
-		if t = shorten(plain(clean(t)), maxTitleRunes); hasWord(t) && len(safe) < most {
-			safe = append(safe, t)
+// safe returns up to most texts that a course may have.
+func safe(texts []string, most int) []string {
+	var all []string
+	for _, t := range texts {
+		if t = shorten(plain(clean(t)), maxTitleRunes); hasWord(t) && len(all) < most {
+			all = append(all, t)
 		}
 	}
-	return safe
+	return all
 }

@@ -11,6 +11,7 @@ import (
 const (
 	maxTopics    = 15
 	lessonTopics = 5
+	maxKeyTopics = 10 // what an analysis from elsewhere may name for a lesson
 )
 
 // analysis turns a plan into the domain's.
@@ -40,7 +41,7 @@ func (p *planner) titleTopics(sections []*section) []string {
 	topics := []string{p.topic}
 	for _, s := range sections {
 		for _, l := range s.lessons {
-			if l.recipe != nil && len(topics) < maxTopics {
+			if l.recipe != nil && len(topics) < maxTopics && !slices.Contains(topics, l.recipe.Topics[0]) {
 				topics = append(topics, l.recipe.Topics[0])
 			}
 		}

@@ -36,6 +36,14 @@ type document struct {
 	units []*unit
 }
 
+// own returns the document's own title, or "".
+func (d *document) own() string {
+	if d.named {
+		return d.title
+	}
+	return ""
+}
+
 // reader turns the domain's documents into units, adding their words to the
 // vocabulary.
 type reader struct {
@@ -49,7 +57,7 @@ type reader struct {
 // read returns the outline of a document.
 func (r *reader) read(doc domain.Document) *document {
 	blocks := r.admit(*doc.Text)
-	r.vocabulary.foreign = r.lexicon.foreign(sampleWords(blocks))
+	r.vocabulary.speak(r.lexicon.foreign(sampleWords(blocks)))
 	flat := r.units(doc.Name, blocks)
 	flesh(flat)
 	d := &document{intro: flat[0]}
@@ -61,7 +69,10 @@ func (r *reader) read(doc domain.Document) *document {
 	if !d.named {
 		d.title = fileTitle(doc.Name)
 	}
-	d.units = r.tidy(nest(flat), d.title)
+	top := &unit{title: d.title}
+	d.units = r.tidy(nest(flat), top)
+	d.intro.text = append(d.intro.text, top.text...)
+	d.intro.words += top.words
 	return d
 }
 
@@ -275,32 +286,48 @@ func flesh(flat []*unit) {
 	}
 }
 
-// tidy drops the units that teach nothing, folds those whose headings name no
-// topic into their neighbours, and names the rest of these after their parent.
-func (r *reader) tidy(units []*unit, parent string) []*unit { //nolint:cyclop // one case a kind of heading; parting them would hide their order
-	const small = 250 // words
+// tidy drops the parts of a unit that teach nothing, folds those whose
+// headings name no topic into what stands before them, and names those that
+// are too large for that after the unit.
+func (r *reader) tidy(parts []*unit, parent *unit) []*unit {
 	var kept []*unit
-	for _, u := range units {
-		key := generic(u.title)
-		if r.lexicon.dropped[key] {
-			continue
-		}
-		u.parts = r.tidy(u.parts, u.title)
-		folds := r.lexicon.folded[key] || u.title == ""
-		switch {
-		case !folds && (u.words > 0 || len(u.parts) > 0):
-			kept = append(kept, u)
+	parts = slices.DeleteFunc(parts, func(u *unit) bool { return r.lexicon.dropped[generic(u.title)] })
+	for _, u := range parts {
+		u.parts = r.tidy(u.parts, u)
+		switch nameless := u.title == "" || r.lexicon.folded[generic(u.title)]; {
 		case len(u.parts) == 0 && u.words == 0:
-		case folds && len(u.parts) == 0 && u.words < small && len(kept) > 0:
-			u.title = ""
-			last := kept[len(kept)-1]
-			last.parts = append(last.parts, u)
-		case folds && u.title != "" && parent != "":
-			u.title = parent + ": " + r.vocabulary.inside(u.title)
-			kept = append(kept, u)
+		case nameless && len(u.parts) == 0 && u.foldInto(kept, parent):
 		default:
+			if nameless && u.title != "" {
+				u.title = r.qualified(u.title, parent.title)
+			}
 			kept = append(kept, u)
 		}
 	}
 	return slices.Clip(kept)
+}
+
+func (r *reader) qualified(title, parent string) string {
+	if parent == "" {
+		return title
+	}
+	return parent + ": " + r.vocabulary.inside(title)
+}
+
+// foldInto makes a unit whose heading names no topic a part of the one before
+// it, or of its parent's own text. It reports false if the unit is too large.
+func (u *unit) foldInto(before []*unit, parent *unit) bool {
+	const small, smallFirst = 250, 2 * minLessonWords // words
+	switch {
+	case len(before) > 0 && u.words < small:
+		u.title = ""
+		last := before[len(before)-1]
+		last.parts = append(last.parts, u)
+	case len(before) == 0 && u.words < smallFirst && u.title != "":
+		parent.text = append(parent.text, u.text...)
+		parent.words += u.words
+	default:
+		return false
+	}
+	return true
 }

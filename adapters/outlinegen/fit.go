@@ -135,7 +135,8 @@ func (p *planner) joined(a, b string) string {
 	switch {
 	case a == "" || b == "":
 		return a + b
-	case strings.Contains(a, and) || strings.Contains(b, and) || strings.ContainsAny(a+b, ":?!,;"):
+	case hasCyrillic(a) != hasCyrillic(and) || hasCyrillic(b) != hasCyrillic(and), // another language's titles
+		strings.Contains(a, and) || strings.Contains(b, and) || strings.ContainsAny(a+b, ":?!,;"):
 		return a + ". " + b
 	}
 	return a + and + p.vocabulary.inside(b)

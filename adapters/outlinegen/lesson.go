@@ -44,7 +44,10 @@ func (w *writer) about(s *section, i int) string {
 	first, last := s.lessons[0], s.lessons[len(s.lessons)-1]
 	v := vars{
 		"title": s.title, "topic": w.topic, "n": strconv.Itoa(i + 1),
-		"first": first.title, "count": strconv.Itoa(len(s.lessons)),
+		"count": strconv.Itoa(len(s.lessons)),
+	}
+	if first.title != s.title {
+		v["first"] = first.title
 	}
 	if last != first {
 		v["last"] = last.title
@@ -80,7 +83,7 @@ type lessonPlace struct {
 func (w *writer) lesson(l *lesson, at lessonPlace) domain.Lesson {
 	topics := l.topics
 	if len(topics) == 0 {
-		topics = safeTopics(w.keyTopics(l))
+		topics = safe(w.keyTopics(l), maxKeyTopics)
 	}
 	v := w.lessonVars(l, topics, at)
 	body := w.body(l, v, at.number)
@@ -143,7 +146,7 @@ func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
 // content frames a lesson's body in the style's words.
 func (w *writer) content(body string, v vars, n int) string {
 	var parts []string
-	for _, p := range []string{choose(w.style.Opening, n, v), body, choose(w.style.Closing, n, v)} {
+	for _, p := range []string{choose(w.style.Opening, n-1, v), body, choose(w.style.Closing, n-1, v)} {
 		if p != "" {
 			parts = append(parts, p)
 		}

@@ -35,7 +35,6 @@ type texts struct {
 	Path          string                         `yaml:"path"` // what leads through a course without documents
 	FromTitle     string                         `yaml:"from_title"`
 	Plan          string                         `yaml:"plan"`
-	Applying      string                         `yaml:"applying"`
 	Grounding     []string                       `yaml:"grounding"`
 	Fallback      []string                       `yaml:"fallback"`
 	Audience      map[domain.Difficulty]string   `yaml:"audience"`

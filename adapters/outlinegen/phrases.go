@@ -126,7 +126,7 @@ func (v *vocabulary) rankPhrases(counts map[gram]*phrase, least int) phraseTable
 	inside, longer := nesting(counts, least)
 	table := phraseTable{byGram: map[gram]*phrase{}}
 	for g, p := range counts {
-		if p.count < least && !p.heading || g.size() == 1 && p.count < least*least {
+		if p.count < least && !p.heading || g.size() == 1 && p.count < max(least*least, 2) || g.size() > 2*least {
 			continue
 		}
 		if p.text = v.lookup(p); p.text == "" {
@@ -189,7 +189,7 @@ func (v *vocabulary) meanWeight(g gram) float64 {
 func (v *vocabulary) lookup(p *phrase) string {
 	form := commonest(p.forms)
 	if hasCyrillic(form) && !v.foreign {
-		return v.nominative(p.gram, form)
+		return cmp.Or(v.nominative(p.gram, form), v.respell(strings.Fields(commonest(agreeing(p.forms)))))
 	}
 	parts := strings.Fields(form)
 	last := parts[len(parts)-1]

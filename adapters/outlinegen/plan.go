@@ -75,6 +75,15 @@ type planner struct {
 	wanted  int    // lessons; 0 leaves it open
 }
 
+// sectionTitle names what a whole document becomes. A file's name is no title
+// if the file is all there is.
+func (p *planner) sectionTitle(d *document) string {
+	if d.named || len(p.docs) > 1 {
+		return d.title
+	}
+	return p.topic
+}
+
 // plan returns the sections and lessons of a course.
 func (p *planner) plan() []*section {
 	if len(p.docs) == 0 {
@@ -127,11 +136,11 @@ func (p *planner) layout(target int) []*section {
 func (p *planner) byDocument() []*section {
 	var all []*section
 	for i, d := range p.docs {
-		l := &lesson{title: d.title, passages: passages(d.intro, "")}
+		l := &lesson{title: d.own(), passages: passages(d.intro, "")}
 		for _, u := range d.units {
 			l.passages = append(l.passages, passages(u, u.title)...)
 		}
-		all = append(all, &section{title: d.title, doc: i, intro: d.intro.text, lessons: []*lesson{l}})
+		all = append(all, &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: []*lesson{l}})
 	}
 	return all
 }
@@ -139,7 +148,7 @@ func (p *planner) byDocument() []*section {
 func (p *planner) byChapter() []*section {
 	var all []*section
 	for i, d := range p.docs {
-		s := &section{title: d.title, doc: i, intro: d.intro.text, lessons: p.opening(d)}
+		s := &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: p.opening(d)}
 		for _, u := range d.units {
 			s.lessons = append(s.lessons, lessonOf(u))
 		}
@@ -151,14 +160,14 @@ func (p *planner) byChapter() []*section {
 func (p *planner) byPart() []*section {
 	var all []*section
 	for i, d := range p.docs {
-		loose := &section{title: d.title, doc: i, intro: d.intro.text, lessons: p.opening(d)}
+		loose := &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: p.opening(d)}
 		for _, u := range d.units {
 			if !divided(u) {
 				loose.lessons = append(loose.lessons, lessonOf(u))
 				continue
 			}
 			all = appendFilled(all, loose)
-			loose = &section{title: d.title, doc: i}
+			loose = &section{title: p.sectionTitle(d), doc: i}
 			all = append(all, chapter(u, i))
 		}
 		all = appendFilled(all, loose)
@@ -201,12 +210,9 @@ func (p *planner) opening(d *document) []*lesson {
 	if d.intro.words == 0 || len(d.units) > 0 && d.intro.words < longIntroWords {
 		return nil
 	}
-	title := ""
-	if d.named {
-		title = d.title
-		if len(d.units) > 0 {
-			title = fill(p.locale.Texts.Introduction, vars{"title": d.title})
-		}
+	title := d.own()
+	if d.named && len(d.units) > 0 {
+		title = fill(p.locale.Texts.Introduction, vars{"title": d.title})
 	}
 	return []*lesson{{title: title, passages: passages(d.intro, "")}}
 }

@@ -48,36 +48,40 @@ func (p *planner) aboutTopic(template string) string {
 }
 
 // complete returns sections of lessons that apply and sum up what the
-// documents say, for a course that would have too few lessons.
+// documents say, for a course that would have too few lessons. It takes the
+// sections with most to apply first.
 func (p *planner) complete(missing int) []*section {
-	var applying []*recipe
-	for _, s := range p.locale.Recipes {
-		for i := range s.Lessons {
-			if s.Lessons[i].Applying {
-				applying = append(applying, &s.Lessons[i])
-			}
+	order := make([]int, len(p.locale.Recipes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(len(p.locale.Recipes[b].applying()), len(p.locale.Recipes[a].applying()))
+	})
+	chosen := make([]*section, len(order))
+	for _, i := range order {
+		r := p.locale.Recipes[i]
+		r.Lessons = r.applying()
+		if n := min(missing, len(r.Lessons)); n > 0 {
+			chosen[i] = p.prepared(r, n)
+			missing -= n
 		}
 	}
-	var lessons []*lesson
-	for _, r := range applying[max(0, len(applying)-missing):] {
-		lessons = append(lessons, p.recipeLesson(r))
-	}
-	whole := &section{title: p.aboutTopic(p.locale.Texts.Applying), lessons: lessons}
-	return p.parted(whole)
+	return slices.DeleteFunc(chosen, func(s *section) bool { return s == nil })
+}
+
+func (r recipeSection) applying() []recipe {
+	return slices.DeleteFunc(slices.Clone(r.Lessons), func(l recipe) bool { return !l.Applying })
 }
 
 // enoughRecipes reports whether recipes can carry a course on their own.
 func enoughRecipes(sections []recipeSection) bool {
 	all, applying := 0, 0
 	for _, s := range sections {
-		for _, r := range s.Lessons {
-			if len(r.Topics) == 0 {
-				return false
-			}
-			all++
-			if r.Applying {
-				applying++
-			}
+		all += len(s.Lessons)
+		applying += len(s.applying())
+		if slices.ContainsFunc(s.Lessons, func(r recipe) bool { return len(r.Topics) == 0 }) {
+			return false
 		}
 	}
 	return len(sections) >= minTitleSections && all >= domain.MinLessons && applying >= domain.MinLessons

@@ -91,12 +91,14 @@ func (v *vocabulary) findFleetingNouns() {
 // begin with the stem count as "?".
 func (t term) endings() map[string]int {
 	all := map[string]int{}
-	for form, n := range t.forms {
-		ending, ok := strings.CutPrefix(fold(form), t.stem)
-		if !ok {
-			ending = "?"
+	for _, forms := range []map[string]int{t.forms, t.opening} {
+		for form, n := range forms {
+			ending, ok := strings.CutPrefix(fold(form), t.stem)
+			if !ok {
+				ending = "?"
+			}
+			all[ending] += n
 		}
-		all[ending] += n
 	}
 	return all
 }
@@ -147,7 +149,7 @@ func likely(nominative string, forms map[string]int, total int) bool {
 	if nominative == "а" || nominative == "я" {
 		return forms[end]*10 <= total
 	}
-	if forms["у"] > 0 && forms["ы"]+forms["и"] > 0 {
+	if forms["ы"]+forms["и"] > 0 {
 		return forms[end]*5 >= total*3
 	}
 	return forms[end]*5 >= total*2
@@ -232,6 +234,22 @@ func (v *vocabulary) nominative(g gram, form string) string { //nolint:cyclop //
 	return strings.Join(parts, " ")
 }
 
+// inAgreement matches an adjective and a noun that can only be nominative, or
+// an accusative like it.
+var inAgreement = regexp.MustCompile(`^(?:\p{L}{3,}(?:ая|яя) \p{L}{2,}[аяь]|\p{L}{3,}[ыи]й \p{L}{2,}[бвгджзклмнпрстфхцчшщй]|\p{L}{3,}[ое]е \p{L}{2,}[ое]|\p{L}{3,}[ыи]е \p{L}{2,}[ыия])$`)
+
+// agreeing returns the forms of a phrase that are nominative by the look of
+// them, for documents too short to show how their nouns decline.
+func agreeing(forms map[string]int) map[string]int {
+	some := map[string]int{}
+	for form, n := range forms {
+		if inAgreement.MatchString(form) && !strings.HasSuffix(form, "ли") && !strings.HasSuffix(form, "ть") {
+			some[form] = n
+		}
+	}
+	return some
+}
+
 // belongs reports whether a word's form can hang on the noun before it.
 func (v *vocabulary) belongs(t int32, form string) bool {
 	if !hasCyrillic(form) {
@@ -260,5 +278,5 @@ func (v *vocabulary) properNoun(t int32) bool {
 			return false
 		}
 	}
-	return true
+	return len(v.terms[t].forms) > 0
 }

@@ -147,8 +147,12 @@ func speakers(blocks []domain.Block) set {
 }
 
 func speakerOf(b domain.Block) string {
+	const longestName = 64 // bytes, with the colon
+	if b.Kind != domain.BlockParagraph || !strings.Contains(b.Text[:min(len(b.Text), longestName)], ":") {
+		return ""
+	}
 	m := speaker.FindStringSubmatch(b.Text)
-	if m == nil || b.Kind != domain.BlockParagraph {
+	if m == nil {
 		return ""
 	}
 	return m[1]

@@ -1,6 +1,7 @@
 package outlinegen
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,23 +20,25 @@ const breakTerm = -1
 
 // term is what the forms of one word have in common.
 type term struct {
-	stem   string
-	forms  map[string]int // how often each spelling occurs
-	count  int
-	weight float64
-	noun   noun // Russian terms alone
+	stem    string
+	forms   map[string]int // how often each spelling occurs
+	opening map[string]int // those of them, in lower case, that open a sentence with a capital
+	count   int
+	weight  float64
+	noun    noun // Russian terms alone
 }
 
 // vocabulary is every word of a course's documents that may tell a topic.
 type vocabulary struct {
 	lexicon *lexicon
-	foreign bool // the document being read is in a language without a word list
-	index   map[string]int32
+	foreign bool             // the document being read is in a language without a word list
+	index   map[string]int32 // by stem
+	known   map[string]int32 // by folded word, so that each is stemmed once a document
 	terms   []term
 }
 
 func newVocabulary(x *lexicon) *vocabulary {
-	return &vocabulary{lexicon: x, index: map[string]int32{}}
+	return &vocabulary{lexicon: x, index: map[string]int32{}, known: map[string]int32{}}
 }
 
 // read returns the words of a text and how many there are, stop words included.
@@ -53,7 +56,7 @@ func (v *vocabulary) read(text string) ([]word, int) {
 		id := int32(breakTerm)
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			count++
-			id = v.term(token)
+			id = v.term(token, count == 1)
 		}
 		if id != breakTerm || len(all) > 0 && all[len(all)-1].term != breakTerm {
 			all = append(all, word{term: id, start: int32(it.Start()), end: int32(it.End())})
@@ -63,24 +66,52 @@ func (v *vocabulary) read(text string) ([]word, int) {
 }
 
 // term returns the term of a token, adding it if it is new, or breakTerm.
-func (v *vocabulary) term(token string) int32 {
+func (v *vocabulary) term(token string, opens bool) int32 {
 	if len(token) > maxWordBytes || !strings.ContainsFunc(token, unicode.IsLetter) {
 		return breakTerm
 	}
-	folded := fold(token)
-	st := stem(folded)
-	if v.lexicon.tellsNothing(folded, st, v.foreign) {
-		return breakTerm
-	}
-	id, ok := v.index[st]
-	if !ok {
-		id = int32(len(v.terms))
-		v.index[st] = id
-		v.terms = append(v.terms, term{stem: st, forms: map[string]int{}})
+	id := v.lookUp(fold(token))
+	if id == breakTerm {
+		return id
 	}
 	v.terms[id].count++
-	v.terms[id].forms[token]++
+	if opens && capitalized(token) {
+		v.terms[id].opening[strings.ToLower(token)]++
+	} else {
+		v.terms[id].forms[token]++
+	}
 	return id
+}
+
+// lookUp returns the term of a folded word, adding it if it is new.
+func (v *vocabulary) lookUp(folded string) int32 {
+	if id, ok := v.known[folded]; ok {
+		return id
+	}
+	st := stem(folded)
+	id, ok := v.index[st]
+	switch {
+	case v.lexicon.tellsNothing(folded, st, v.foreign):
+		id = breakTerm
+	case !ok:
+		id = int32(len(v.terms))
+		v.index[st] = id
+		v.terms = append(v.terms, term{stem: st, forms: map[string]int{}, opening: map[string]int{}})
+	}
+	v.known[folded] = id
+	return id
+}
+
+// speak says whether the words that follow are in a language without a list.
+func (v *vocabulary) speak(foreign bool) {
+	v.foreign = foreign
+	clear(v.known)
+}
+
+// capitalized reports whether a word's first letter alone is a capital.
+func capitalized(token string) bool {
+	_, n := utf8.DecodeRuneInString(token)
+	return strings.ToLower(token[n:]) == token[n:] && strings.ToLower(token) != token
 }
 
 // spelled returns a word in its usual case: lower if the documents ever write
@@ -91,16 +122,16 @@ func (v *vocabulary) spelled(token string) string {
 	if !ok {
 		return lower
 	}
-	forms, best := v.terms[id].forms, token
+	forms, best := v.terms[id].forms, ""
 	for form, n := range forms {
 		if form == lower {
 			return lower
 		}
-		if strings.ToLower(form) == lower && (n > forms[best] || n == forms[best] && form < best) {
+		if strings.ToLower(form) == lower && (best == "" || n > forms[best] || n == forms[best] && form < best) {
 			best = form
 		}
 	}
-	return best
+	return cmp.Or(best, lower)
 }
 
 // seenLower reports whether the documents write a word in lower case.

@@ -21,6 +21,7 @@ type writer struct {
 }
 
 func newWriter(p *planner, c domain.Course, a domain.Analysis) *writer {
+	a.Topics = safe(a.Topics, 2*maxTopics)
 	return &writer{planner: p, course: c, analysis: a, style: p.locale.style(c.Style), used: set{}}
 }
 
@@ -58,7 +59,8 @@ func (w *writer) facts(s domain.Structure) vars {
 	}
 	var names []string
 	for _, d := range w.docs {
-		names = append(names, fill(w.locale.Texts.Named, vars{"name": shorten(d.title, maxTopicRunes)}))
+		name := cmp.Or(d.own(), plain(clean(d.intro.source.Document)))
+		names = append(names, fill(w.locale.Texts.Named, vars{"name": shorten(name, maxTopicRunes)}))
 	}
 	const most = 6
 	v["documents"] = strings.Join(names[:min(len(names), most)], ", ")
@@ -133,7 +135,7 @@ func (w *writer) overview(v vars, plan []*section) string {
 
 // outcomes names what learners can do at the end, a section each.
 func (w *writer) outcomes(plan []*section) []string {
-	const fewest, most = 4, 10
+	const fewest, most = 6, 10
 	var about, ready []string
 	for _, s := range plan {
 		if s.outcome != "" {
