@@ -133,7 +133,7 @@ func (c *composer) take(l line) {
 }
 
 // continues tells whether next is p's next line.
-func (c *composer) continues(p paragraph, next line) bool {
+func (c *composer) continues(p paragraph, next line) bool { //nolint:cyclop // one case a sign that a paragraph ends
 	prev := p.last()
 	loud := prev.size > c.body.size*loudFactor
 	switch {
