@@ -133,7 +133,7 @@ func (c *composer) take(l line) {
 }
 
 // continues tells whether next is p's next line.
-func (c *composer) continues(p paragraph, next line) bool { //nolint:cyclop // one case a sign that a paragraph ends
+func (c *composer) continues(p paragraph, next line) bool {
 	prev := p.last()
 	loud := prev.size > c.body.size*loudFactor
 	switch {
@@ -143,7 +143,7 @@ func (c *composer) continues(p paragraph, next line) bool { //nolint:cyclop // o
 		return c.adjacent(prev, next)
 	case c.short(prev, next) && !flows(prev, next):
 		return false
-	case prev.page != next.page || next.y > prev.y-prev.size/2: // a new page or column
+	case elsewhere(prev, next):
 		return !loud && (prev.hyphened || !endsSentence(prev.text()))
 	}
 	return c.adjacent(prev, next) && !indented(p, next)
@@ -153,6 +153,11 @@ func (c *composer) continues(p paragraph, next line) bool { //nolint:cyclop // o
 func alike(prev, next line) bool {
 	return !prev.row && !next.row && math.Abs(prev.size-next.size) <= 0.06*prev.size &&
 		(prev.bold == next.bold || startsLower(next.text()))
+}
+
+// elsewhere tells whether next stands on a new page, or in a new column.
+func elsewhere(prev, next line) bool {
+	return prev.page != next.page || next.y > prev.y-prev.size/2
 }
 
 // flows tells whether next goes on with prev's sentence, for all one can read.
