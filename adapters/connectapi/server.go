@@ -127,6 +127,7 @@ func handler(c Config, s serving) http.Handler {
 		courseService{courses: c.Courses, serving: s},
 		connect.WithRequestGate(authenticate(c.Authenticator, errs)),
 		bounds.decoded(),
+		strictCodecs(),
 		// The outermost first: what is recovered and refused is then mapped.
 		connect.WithInterceptors(errs),
 		connect.WithRecover(recovered),

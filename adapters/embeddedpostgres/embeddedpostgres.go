@@ -99,7 +99,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := claim(o.Dir)
+	f, err := claim(ctx, o.Dir)
 	if err != nil {
 		return nil, err
 	}

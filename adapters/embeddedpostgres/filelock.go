@@ -13,6 +13,10 @@ import (
 // not be cancelled.
 const lockPoll = 50 * time.Millisecond
 
+// lockPatience is how long a data folder may stay locked before it counts as in
+// use.
+const lockPatience = 2 * time.Second
+
 var errLocked = errors.New("locked by another process")
 
 // tryLock opens, and makes if need be, a file and locks it; errLocked when

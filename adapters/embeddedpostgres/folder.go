@@ -1,6 +1,7 @@
 package embeddedpostgres
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 func (f *folder) data() string            { return f.path("data") }
 
 // claim makes the folder ours, or says why it can't be. What is refused is not touched.
-func claim(dir string) (*folder, error) {
+func claim(ctx context.Context, dir string) (*folder, error) {
 	named := dir
 	dir, err := canonical(named)
 	if err != nil {
@@ -43,7 +44,7 @@ func claim(dir string) (*folder, error) {
 	if err := f.account.canReach(dir); err != nil {
 		return nil, err
 	}
-	if err := f.open(); err != nil {
+	if err := f.open(ctx); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -76,15 +77,18 @@ func inspect(dir string) error {
 
 // open makes the folder if need be, and locks it. The mark is the first file
 // that comes to be, so that a folder is never half ours.
-func (f *folder) open() error {
+func (f *folder) open(ctx context.Context) error {
 	if err := makeAll(f.dir, 0o755); err != nil {
 		return fmt.Errorf("make data folder: %w: pass a --data-dir that you may write to", err)
 	}
 	if err := f.account.letIn(f.dir); err != nil {
 		return fmt.Errorf("open data folder to user %s: %w", f.account.name, err)
 	}
-	mark, err := tryLock(f.path(markName))
-	if errors.Is(err, errLocked) {
+	// A process that was just killed may take a moment to let go of its files.
+	patience, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	mark, err := waitLock(patience, f.path(markName))
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return &InUseError{Dir: f.dir, PID: readPID(f.path(markName))}
 	}
 	if err != nil {

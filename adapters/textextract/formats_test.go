@@ -116,7 +116,7 @@ func TestDeepNestingIsSurvived(t *testing.T) {
 	e := newExtractor(t, textextract.Options{})
 	for format, content := range map[domain.Format]string{
 		domain.FormatHTML:     strings.Repeat("<div>", 100_000) + "words",
-		domain.FormatMarkdown: strings.Repeat(">", 2_000) + " words",
+		domain.FormatMarkdown: strings.Repeat("> ", 500_000) + " words",
 	} {
 		if _, err := e.Extract(t.Context(), format, []byte(content)); err != nil && domain.ReasonOf(err) == "" {
 			t.Errorf("%s: %v, want text or a reason", format, err)

@@ -3,7 +3,10 @@ package textextract_test
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"lectern/adapters/textextract"
 	"lectern/domain"
@@ -23,10 +26,11 @@ func FuzzText(f *testing.F) {
 
 // fuzz holds extraction to its word: an error with a reason, or clean blocks.
 func fuzz(f *testing.F, format domain.Format, seeds ...string) {
+	f.Helper()
 	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
-	e := textextract.New(textextract.Options{})
+	e := newExtractor(f, textextract.Options{})
 	f.Fuzz(func(t *testing.T, content []byte) {
 		text, err := e.Extract(t.Context(), format, content)
 		if err != nil {
@@ -36,9 +40,29 @@ func fuzz(f *testing.F, format domain.Format, seeds ...string) {
 			return
 		}
 		for _, b := range text.Blocks {
-			if b.Text == "" || strings.TrimSpace(b.Text) != b.Text && b.Kind != domain.BlockCode || !utf8.ValidString(b.Text) {
-				t.Fatalf("a block that is not clean: %+v", b)
+			if flaw := flawOf(b); flaw != "" {
+				t.Fatalf("%s: %+v", flaw, b)
 			}
 		}
 	})
+}
+
+// flawOf says what a block has that the port's contract rules out.
+func flawOf(b domain.Block) string {
+	code := b.Kind == domain.BlockCode
+	switch {
+	case b.Text == "":
+		return "empty"
+	case !utf8.ValidString(b.Text):
+		return "not UTF-8"
+	case !norm.NFC.IsNormalString(b.Text):
+		return "not NFC"
+	case !code && strings.Join(strings.Fields(b.Text), " ") != b.Text:
+		return "superfluous spaces"
+	case strings.ContainsFunc(b.Text, func(r rune) bool { return unicode.IsControl(r) && (!code || r != '\n') }):
+		return "control characters"
+	case (b.Kind == domain.BlockHeading) != (b.Level > 0):
+		return "a level that does not go with the kind"
+	}
+	return ""
 }

@@ -36,7 +36,7 @@ func extractMarkdown(ctx context.Context, content []byte) (domain.Text, error) {
 			title = clean(string(found[1]))
 		}
 	}
-	source = calmParagraphs(source)
+	source = calmParagraphs(deepNesting.ReplaceAllLiteral(source, nil))
 	m := markdown{source: source}
 	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
 	err = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -50,6 +50,10 @@ func extractMarkdown(ctx context.Context, content []byte) (domain.Text, error) {
 	})
 	return domain.Text{Title: m.out.title(title), Blocks: m.out}, err
 }
+
+// deepNesting matches a line's quotes and lists within each other, when there
+// are more than anybody writes: they too take quadratic time.
+var deepNesting = regexp.MustCompile(`(?m)^(?:[ \t]*(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])){50,}`)
 
 // maxMarks is how many marks of emphasis, links and code a paragraph may have
 // and still be read as Markdown. The parser takes quadratic time over them and

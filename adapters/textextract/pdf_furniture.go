@@ -18,6 +18,7 @@ type pdfPage struct {
 const (
 	edgeLines  = 2    // lines at the top and at the bottom that may be running ones
 	edgeShare  = 0.12 // of a page's height, where a lone number is the page's
+	maxNumbers = 2    // of a running line that may be the page's
 	edgeDrift  = 3.0  // points by which a running line may move between pages
 	loudFactor = 1.1  // over the body's size, from which a line looks like a heading
 )
@@ -50,7 +51,7 @@ func dropFurniture(pages []pdfPage, body typography) {
 					drop[[2]int{p, i}] = true
 				}
 				s := spot{page: p, line: i, y: l.y, loud: l.bold || l.size > body.size*loudFactor}
-				for _, key := range runningKeys(l.text(), page.number) {
+				for _, key := range s.keys(l, page.number) {
 					key = fmt.Sprint(side, key)
 					groups[key] = append(groups[key], s)
 				}
@@ -86,12 +87,30 @@ func nearEdge(l line, page pdfPage) bool {
 	return l.y < page.height*edgeShare || l.y > page.height*(1-edgeShare)
 }
 
-// runningKeys returns the line as it is and, for each number in it, with that
-// number taken relative to the page's, so that "page 3 of 9" and "page 4 of 9"
-// on neighbouring pages have a key in common.
-func runningKeys(text string, page int) []string {
-	keys := []string{text}
-	for _, at := range digits.FindAllStringIndex(text, edgeLines) {
+// keys returns what the line may share with those of other pages: all of it,
+// or what stands to the left or right in it, such as a chapter's title.
+func (s spot) keys(l line, page int) []string {
+	texts := []string{l.text()}
+	if len(l.cells) > 1 {
+		for _, c := range l.cells {
+			texts = append(texts, c.text)
+		}
+	}
+	var keys []string
+	for _, text := range texts {
+		keys = append(keys, text)
+		if !s.loud { // else the headings of chapters of one page each would go
+			keys = append(keys, numberedKeys(text, page)...)
+		}
+	}
+	return keys
+}
+
+// numberedKeys returns, for each number in a text, the text with that number
+// taken relative to the page's, so that "page 3 of 9" and "page 4 of 9" on
+// neighbouring pages have a key in common.
+func numberedKeys(text string, page int) (keys []string) {
+	for _, at := range digits.FindAllStringIndex(text, maxNumbers) {
 		n, err := strconv.Atoi(text[at[0]:at[1]])
 		if err == nil {
 			keys = append(keys, fmt.Sprintf("%s\x00%d\x00%s", text[:at[0]], n-page, text[at[1]:]))

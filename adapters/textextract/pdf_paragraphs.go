@@ -135,20 +135,34 @@ func (c *composer) take(l line) {
 // continues tells whether next is p's next line.
 func (c *composer) continues(p paragraph, next line) bool {
 	prev := p.last()
+	loud := prev.size > c.body.size*loudFactor
 	switch {
-	case prev.row || next.row,
-		math.Abs(prev.size-next.size) > 0.06*prev.size,
-		prev.bold != next.bold && !startsLower(next.text()),
-		c.startsItem(p, next):
+	case !alike(prev, next) || c.startsItem(p, next):
 		return false
-	case centred(prev, next) && prev.size > c.body.size*loudFactor:
+	case loud && (prev.bold || centred(prev, next)):
 		return c.adjacent(prev, next)
-	case c.short(prev, next):
+	case c.short(prev, next) && !flows(prev, next):
 		return false
-	case prev.page != next.page || next.y > prev.y-prev.size/2: // a new page or column
-		return prev.size <= c.body.size*loudFactor && (prev.hyphened || !endsSentence(prev.text()))
+	case elsewhere(prev, next):
+		return !loud && (prev.hyphened || !endsSentence(prev.text()))
 	}
 	return c.adjacent(prev, next) && !indented(p, next)
+}
+
+// alike tells whether two lines can be of one paragraph by their type.
+func alike(prev, next line) bool {
+	return !prev.row && !next.row && math.Abs(prev.size-next.size) <= 0.06*prev.size &&
+		(prev.bold == next.bold || startsLower(next.text()))
+}
+
+// elsewhere tells whether next stands on a new page, or in a new column.
+func elsewhere(prev, next line) bool {
+	return prev.page != next.page || next.y > prev.y-prev.size/2
+}
+
+// flows tells whether next goes on with prev's sentence, for all one can read.
+func flows(prev, next line) bool {
+	return !endsSentence(prev.text()) && startsLower(next.text())
 }
 
 func (c *composer) adjacent(prev, next line) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,11 +20,7 @@ const draftsFolder = "drafts"
 
 // placeSafely places the order so that a kill at any moment loses nothing, and
 // a refusal leaves nothing half done.
-func (g *generation) placeSafely(ctx context.Context, c client, config configs.Config, ui progress) (string, error) {
-	draft, err := writeDraft(config, g.order)
-	if err != nil {
-		return "", err
-	}
+func (g *generation) placeSafely(ctx context.Context, c client, draft string, ui progress) (string, error) {
 	id, err := c.place(ctx, g.order, ui)
 	switch {
 	case err == nil:
@@ -43,6 +40,10 @@ func (p *program) resume(ctx context.Context, config configs.Config, url string,
 		ui.say("Cannot look for unfinished orders: %v", err)
 		return
 	}
+	p.resumeDrafts(ctx, drafts, url, ui)
+}
+
+func (p *program) resumeDrafts(ctx context.Context, drafts []string, url string, ui progress) {
 	c, err := newClient(url)
 	for _, draft := range drafts {
 		if err == nil && ctx.Err() == nil {
@@ -83,7 +84,19 @@ func findDrafts(config configs.Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return filepath.Glob(filepath.Join(dir, draftsFolder, "*.json"))
+	// Not by a pattern: the folder's own name may look like one.
+	dir = filepath.Join(dir, draftsFolder)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list unfinished orders: %w", err)
+	}
+	var drafts []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".json" {
+			drafts = append(drafts, filepath.Join(dir, e.Name()))
+		}
+	}
+	return drafts, nil
 }
 
 func writeDraft(config configs.Config, o order) (string, error) {

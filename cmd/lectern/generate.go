@@ -141,10 +141,19 @@ func (g *generation) onService(ctx context.Context, config configs.Config, url s
 	if err != nil {
 		return err
 	}
-	if config.Postgres.Embedded {
-		g.resume(ctx, config, url, ui)
+	drafts, err := findDrafts(config)
+	if err != nil {
+		return err
 	}
-	id, err := g.placeSafely(ctx, c, config, ui)
+	// Noted before the others are taken up, which may take long.
+	draft, err := writeDraft(config, g.order)
+	if err != nil {
+		return err
+	}
+	if config.Postgres.Embedded {
+		g.resumeDrafts(ctx, drafts, url, ui)
+	}
+	id, err := g.placeSafely(ctx, c, draft, ui)
 	if err != nil {
 		return err
 	}

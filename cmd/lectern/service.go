@@ -40,7 +40,7 @@ func withService(
 	defer fail(nil)
 	s, err := startService(ctx, c, log, ui, fail)
 	if err != nil {
-		return err
+		return why(ctx, err)
 	}
 	err = why(running, use(running, s.url))
 	return errors.Join(err, s.stop(ctx))
