@@ -32,9 +32,10 @@ demo: build ## Make a course from the sample documents; nothing needs to run bef
 run: build ## Serve on 127.0.0.1:8080
 	bin/lectern serve
 
+# -count=1: Go's cache does not see that the e2e tests run a binary of other packages.
 .PHONY: test
 test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
-	go run ./e2e/stack/cmd/with-stack -- go test -race -timeout 15m $(TESTFLAGS) ./...
+	go run ./e2e/stack/cmd/with-stack -- go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
