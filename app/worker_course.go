@@ -4,16 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"lectern/domain"
 )
 
 // summarize is stage 3: a summary and the key phrases of each document.
 func (w *Workers) summarize(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
-	docs, err := w.readable(ctx, d.CourseID)
-	if err != nil {
-		return domain.Step{}, err
-	}
-	_, results, err := w.summaries(ctx, docs)
+	_, results, err := w.sources(ctx, d.CourseID)
 	if err != nil {
 		return domain.Step{}, err
 	}
@@ -21,9 +19,14 @@ func (w *Workers) summarize(ctx context.Context, d domain.Delivery, c domain.Cou
 	return domain.Step{Documents: results, OnLast: onward}, err
 }
 
-// summaries returns the documents, each with its summary, and what of that is
-// new and to be stored.
-func (w *Workers) summaries(ctx context.Context, docs []domain.Document) ([]domain.Document, []domain.DocumentResult, error) {
+// sources returns the documents that could be read, each with its summary, and
+// those summaries that are new and to be stored: a course whose caller went
+// past stage 3 gets them in a later one.
+func (w *Workers) sources(ctx context.Context, courseID uuid.UUID) ([]domain.Document, []domain.DocumentResult, error) {
+	docs, err := w.readable(ctx, courseID)
+	if err != nil {
+		return nil, nil, err
+	}
 	var results []domain.DocumentResult
 	for i, doc := range docs {
 		if doc.Summary != nil {
@@ -39,14 +42,9 @@ func (w *Workers) summaries(ctx context.Context, docs []domain.Document) ([]doma
 	return docs, results, nil
 }
 
-// analyze is stage 4: the plan of the course. A course whose caller went past
-// stage 3 gets its summaries here.
+// analyze is stage 4: the plan of the course.
 func (w *Workers) analyze(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
-	docs, err := w.readable(ctx, d.CourseID)
-	if err != nil {
-		return domain.Step{}, err
-	}
-	docs, results, err := w.summaries(ctx, docs)
+	docs, results, err := w.sources(ctx, d.CourseID)
 	if err != nil {
 		return domain.Step{}, err
 	}
@@ -61,11 +59,7 @@ func (w *Workers) analyze(ctx context.Context, d domain.Delivery, c domain.Cours
 // generate is stage 5: the course itself. Without an analysis, as when the
 // caller asked for this stage alone, it plans first.
 func (w *Workers) generate(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error) {
-	docs, err := w.readable(ctx, d.CourseID)
-	if err != nil {
-		return domain.Step{}, err
-	}
-	docs, results, err := w.summaries(ctx, docs)
+	docs, results, err := w.sources(ctx, d.CourseID)
 	if err != nil {
 		return domain.Step{}, err
 	}

@@ -221,15 +221,6 @@ var placeholder = regexp.MustCompile(`(?i:lorem ipsum)|\bTODO:|\bTBD\b|(?i:\[(in
 // not have.
 func HasPlaceholder(s string) bool { return placeholder.MatchString(s) }
 
-// CutPlaceholder returns s without its first placeholder.
-func CutPlaceholder(s string) string {
-	at := placeholder.FindStringIndex(s)
-	if at == nil {
-		return s
-	}
-	return s[:at[0]] + s[at[1]:]
-}
-
 // realText refuses text that is blank, broken or a placeholder.
 func realText(field, s string) error {
 	if strings.TrimSpace(s) == "" || !utf8.ValidString(s) {

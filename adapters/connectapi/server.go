@@ -64,10 +64,6 @@ func New(c Config) *Server {
 	}
 }
 
-// ServeHTTP serves one request, for those who bring their own listener. Such a
-// one still calls Shutdown, which ends the streams.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.Handler.ServeHTTP(w, r) }
-
 // Serve takes calls from the listener, and closes it, until Shutdown is called
 // or the listener fails. It returns nil after a Shutdown.
 func (s *Server) Serve(l net.Listener) error {
