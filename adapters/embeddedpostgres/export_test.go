@@ -23,6 +23,21 @@ func (o Options) WithPorts(ports ...int) Options {
 // was forked and has not yet executed its program.
 func (s *Server) CopyMark() (fd int, err error) { return syscall.Dup(int(s.folder.mark.Fd())) }
 
+// HoldMark locks a data folder as a program does that uses it, until released.
+func HoldMark(dir string) (release func() error, err error) {
+	mark, err := tryLock(filepath.Join(dir, markName))
+	return func() error { return unlock(mark) }, err
+}
+
+// Claim takes a data folder as Start does, and gives it back.
+func Claim(ctx context.Context, dir string) error {
+	f, err := claim(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return f.release()
+}
+
 // EnsureBinaries fetches from a repository of the test's.
 func EnsureBinaries(ctx context.Context, o Options, repository string) (home string, err error) {
 	o.repository = repository

@@ -8,9 +8,30 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"lectern/adapters/embeddedpostgres"
 )
+
+func TestFolderOfAProcessThatIsJustDyingIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	if err := embeddedpostgres.Claim(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	release, err := embeddedpostgres.HoldMark(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	released := make(chan error, 1)
+	time.AfterFunc(300*time.Millisecond, func() { released <- release() })
+	if err := embeddedpostgres.Claim(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+}
 
 func TestForeignFolderIsRefusedUntouched(t *testing.T) {
 	t.Parallel()

@@ -67,6 +67,19 @@ func TestRedeliveredJobIsADuplicateAndChangesNothing(t *testing.T) {
 	require.JSONEq(t, `{"lessons": 10}`, string(b.reload(t, c).Metadata))
 }
 
+func TestResultCommittedTwiceInARunningStageCountsOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	e := b.start(t, c, domain.StateStage2Init, job(t, domain.QueueDocumentProcessing, c.ID), job(t, domain.QueueDocumentProcessing, c.ID))[0]
+	b.begin(t, e, domain.StateStage2Processing)
+	require.Equal(t, domain.VerdictWork, b.advance(t, domain.Step{Job: delivery(e)}))
+	before := b.rows(t)
+	require.Equal(t, domain.VerdictDuplicate, b.advance(t, domain.Step{Job: delivery(e), Fail: "a second effect"}))
+	require.Equal(t, before, b.rows(t))
+	require.Equal(t, domain.StateStage2Processing, b.reload(t, c).State)
+}
+
 func TestJobOfAnOlderRunIsStale(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
