@@ -118,17 +118,15 @@ func documents() fx.Option {
 }
 
 // newExtractor makes a reader of documents, up to readers PDFs at a time. What
-// its PDF reader compiles is kept beside the Postgres that was fetched.
+// its PDF reader compiles is kept in the user's own cache: not beside the
+// Postgres that was fetched, whose folder another user must be able to enter
+// when we are root. Without such a cache it is compiled anew each time.
 func newExtractor(maxBytes int64, readers int) *textextract.Extractor {
-	cache := "/var/cache/lectern"
-	if os.Geteuid() != 0 {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return textextract.New(textextract.Options{MaxBytes: maxBytes, Readers: readers}) // compiled anew each time
-		}
-		cache = filepath.Join(dir, "lectern")
+	options := textextract.Options{MaxBytes: maxBytes, Readers: readers}
+	if cache, err := os.UserCacheDir(); err == nil {
+		options.CacheDir = filepath.Join(cache, "lectern", "pdf")
 	}
-	return textextract.New(textextract.Options{MaxBytes: maxBytes, Readers: readers, CacheDir: filepath.Join(cache, "pdf")})
+	return textextract.New(options)
 }
 
 // useCases are the app's parts.
