@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -33,42 +32,30 @@ const (
 // stopTimeout bounds an orderly stop; what takes longer is stopped at once.
 const stopTimeout = 30 * time.Second
 
-// postgres is the server of a run.
-type postgres struct {
-	address string // a superuser's
-	stop    func() error
-}
-
-// havePostgres takes the server that the environment names, or starts one.
-func havePostgres(ctx context.Context) (*postgres, error) {
-	if address := os.Getenv(PostgresVariable); address != "" {
-		return &postgres{address: address, stop: func() error { return nil }}, nil
-	}
-	ctx, cancel := signal.NotifyContext(ctx, passedOn()...)
-	defer cancel()
-	server, err := startPostgres(ctx)
+func startPostgres(ctx context.Context) (*server, error) {
+	started, err := startEmbedded(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("there is no Postgres for the tests: %w: or set %s to a superuser's postgres:// address "+
 			"of a server of version 15 or later that is used for tests alone", err, PostgresVariable)
 	}
-	return server, nil
+	return started, nil
 }
 
-func startPostgres(ctx context.Context) (*postgres, error) {
+func startEmbedded(ctx context.Context) (*server, error) {
 	dir, err := tempDir()
 	if err != nil {
 		return nil, err
 	}
-	server, err := embeddedpostgres.Start(ctx, options(filepath.Join(dir, "postgres")))
+	started, err := embeddedpostgres.Start(ctx, options(filepath.Join(dir, "postgres")))
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &postgres{
-		address: server.SuperuserDSN(),
+	return &server{
+		address: started.SuperuserDSN(),
 		stop: func() error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 			defer cancel()
-			return errors.Join(server.Stop(ctx), os.RemoveAll(dir))
+			return errors.Join(started.Stop(ctx), os.RemoveAll(dir))
 		},
 	}, nil
 }
@@ -90,19 +77,19 @@ func options(dir string) embeddedpostgres.Options {
 
 func otherRoles() []string { return []string{AppRole, WorkerRole, RelayRole, BrokerRole} }
 
-// ensureRoles makes Lectern's roles on the server, as whoever set one up would
-// have to. They have the superuser's password.
-func ensureRoles(ctx context.Context) error {
-	address := os.Getenv(PostgresVariable)
+// ensureRoles makes Lectern's roles on the server that a variable names, as
+// whoever set one up would have to. They have the superuser's password.
+func ensureRoles(ctx context.Context, variable string) error {
+	address := os.Getenv(variable)
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", PostgresVariable, err)
+		return fmt.Errorf("read %s: %w", variable, err)
 	}
 	err = embeddedpostgres.EnsureRoles(ctx, address, embeddedpostgres.Roles{
 		Owner: OwnerRole, Others: otherRoles(), Password: config.Password,
 	})
 	if err != nil {
-		return fmt.Errorf("make roles on the server of %s, whose address must be a superuser's: %w", PostgresVariable, err)
+		return fmt.Errorf("make roles on the server of %s, whose address must be a superuser's: %w", variable, err)
 	}
 	return nil
 }

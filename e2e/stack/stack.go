@@ -1,13 +1,17 @@
-// Package stack gives tests real servers: one of a kind for a whole run, and a
-// database of its own for each test. It looks at LECTERN_TEST_POSTGRES first, a
-// superuser's address of a server that is used for tests alone, and starts a
-// server when that is not set.
+// Package stack gives tests real servers: one of a kind for a whole run, and on
+// it a database of its own for each test. It takes the server whose address the
+// environment names, one that is used for tests alone, and starts one otherwise:
+//
+//	LECTERN_TEST_POSTGRES    a superuser's postgres:// address
+//	LECTERN_TEST_POSTGRES15  the same, of a server of version 15
+//	LECTERN_TEST_REDIS       a redis:// address
 //
 // A package whose tests want servers has
 //
 //	func TestMain(m *testing.M) { stack.Main(m) }
 //
-// and calls Database in its tests. Tests never skip: a server that can't be had
+// for Postgres, or stack.Main(m, stack.WithRedis) for Redis besides, and calls
+// Database and Redis in its tests. Tests never skip: a server that can't be had
 // fails the run and says what to do. The package is for tests, and imports no
 // more of Lectern than it needs to have a server.
 package stack
@@ -19,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -26,17 +31,45 @@ import (
 // startFailed is the exit code of a run that had no servers.
 const startFailed = 1
 
+// Option adds a server to those of a run, which are Postgres alone otherwise.
+type Option func(*needs)
+
+// needs are the servers of a run.
+type needs []need
+
+// need is one server that tests find by its variable in the environment.
+type need struct {
+	variable string
+	start    func(context.Context) (*server, error)
+}
+
+// server is one that runs for us.
+type server struct {
+	address string
+	stop    func() error
+}
+
+func allNeeds(options []Option) needs {
+	n := needs{{variable: PostgresVariable, start: startPostgres}}
+	for _, option := range options {
+		option(&n)
+	}
+	return n
+}
+
+func (n need) missing() bool { return os.Getenv(n.variable) == "" }
+
 // Main runs a package's tests with servers, and ends the program as they ended.
 // When servers have to be started, the tests run in a process of their own
 // beside them: whatever ends the tests, the servers are stopped and their files
 // removed, and a search for leaked goroutines finds only those of the tests.
-func Main(m *testing.M) {
-	os.Exit(run(m)) //nolint:forbidigo // TestMain's last act, and m.Run may have run elsewhere
+func Main(m *testing.M, options ...Option) {
+	os.Exit(run(m, options)) //nolint:forbidigo // TestMain's last act, and m.Run may have run elsewhere
 }
 
-func run(m *testing.M) int {
-	if os.Getenv(PostgresVariable) != "" {
-		if err := ensureRoles(context.Background()); err != nil {
+func run(m *testing.M, options []Option) int {
+	if !slices.ContainsFunc(allNeeds(options), need.missing) {
+		if err := ensureRoles(context.Background(), PostgresVariable); err != nil {
 			return fail(err)
 		}
 		return m.Run()
@@ -45,7 +78,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		return fail(fmt.Errorf("find test binary: %w", err))
 	}
-	code, err := Run(context.Background(), append([]string{self}, os.Args[1:]...))
+	code, err := Run(context.Background(), append([]string{self}, os.Args[1:]...), options...)
 	if err != nil {
 		return fail(err)
 	}
@@ -61,26 +94,39 @@ func fail(err error) int {
 // environment, stops them, and returns the command's exit code: 128 more than a
 // signal that killed it, as a shell does. The command has a process group of
 // its own, and is passed the signals that we get.
-func Run(ctx context.Context, command []string) (code int, err error) {
+func Run(ctx context.Context, command []string, options ...Option) (code int, err error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, passedOn()...)
 	defer signal.Stop(signals)
 
-	server, err := havePostgres(ctx)
-	if err != nil {
-		return 0, err
+	environment := os.Environ()
+	for _, n := range allNeeds(options) {
+		if !n.missing() {
+			continue
+		}
+		server, err := startUnlessSignalled(ctx, n)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, server.stop()) }()
+		environment = append(environment, n.variable+"="+server.address)
 	}
-	defer func() { err = errors.Join(err, server.stop()) }()
 
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), PostgresVariable+"="+server.address)
+	cmd.Env = environment
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return 0, fmt.Errorf("run command: %w", err)
 	}
 	return wait(cmd, signals)
+}
+
+func startUnlessSignalled(ctx context.Context, n need) (*server, error) {
+	ctx, cancel := signal.NotifyContext(ctx, passedOn()...)
+	defer cancel()
+	return n.start(ctx)
 }
 
 func passedOn() []os.Signal {

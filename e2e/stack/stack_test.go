@@ -12,7 +12,7 @@ import (
 	"lectern/e2e/stack"
 )
 
-func TestMain(m *testing.M) { stack.Main(m) }
+func TestMain(m *testing.M) { stack.Main(m, stack.WithRedis) }
 
 func TestDatabaseIsEmptyAndOfTheOwner(t *testing.T) {
 	db := stack.Database(t)

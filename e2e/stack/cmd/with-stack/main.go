@@ -23,7 +23,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "with-stack: no command: with-stack -- COMMAND [ARGUMENT...]")
 		os.Exit(2)
 	}
-	code, err := stack.Run(context.Background(), command)
+	code, err := stack.Run(context.Background(), command, stack.WithRedis)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "with-stack:", err)
 		os.Exit(max(code, 1))

@@ -1,0 +1,235 @@
+package stack
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Ports that systems do not give to clients: one that a server keeps while it
+// is down is not taken by a client's own connection meanwhile.
+const (
+	firstPort = 20000
+	ports     = 12000
+	portTries = 20
+)
+
+const (
+	readyPoll     = 10 * time.Millisecond
+	readyTimeout  = 30 * time.Second
+	answerTimeout = time.Second
+)
+
+// redisDatabases is far more than tests use at a time.
+const redisDatabases = "1024"
+
+var errPortTaken = errors.New("the port is taken by another program")
+
+// RedisServer is a Redis for one test alone, which may go down and hang. Its
+// methods end the test when they fail, so call them on the test's goroutine.
+type RedisServer struct {
+	tb      testing.TB
+	program string
+	port    int
+	process *redisProcess // nil while down
+}
+
+// StartRedis starts an empty Redis that ends with the test. It keeps nothing on
+// disk. Tests that need no outage use Redis, which costs less.
+func StartRedis(tb testing.TB) *RedisServer {
+	tb.Helper()
+	program, err := redisProgram(tb.Context())
+	if err != nil {
+		tb.Fatalf("start Redis: %v", err)
+	}
+	process, err := launchRedisSomewhere(tb.Context(), program)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &RedisServer{tb: tb, program: program, port: process.port, process: process}
+	tb.Cleanup(s.Stop)
+	return s
+}
+
+// Address is the redis:// address. It stays the same through Stop and Start.
+func (s *RedisServer) Address() string { return redisAddress(s.port) }
+
+// Stop kills the server, and its data is gone; when it returns, connections are
+// refused. One that is down stays so.
+func (s *RedisServer) Stop() {
+	if s.process != nil {
+		s.process.kill()
+		s.process = nil
+	}
+}
+
+// Start brings a server that was stopped up again, empty, on the same port.
+func (s *RedisServer) Start() {
+	s.tb.Helper()
+	if s.process != nil {
+		s.tb.Fatal("start Redis: it is running")
+	}
+	process, err := launchRedis(s.tb.Context(), s.program, s.port)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.process = process
+}
+
+// Pause makes the server hang: it accepts connections and answers nothing.
+func (s *RedisServer) Pause() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+}
+
+// Resume ends a Pause. What was sent meanwhile is answered then.
+func (s *RedisServer) Resume() {
+	s.tb.Helper()
+	s.signal(syscall.SIGCONT)
+}
+
+func (s *RedisServer) signal(number syscall.Signal) {
+	s.tb.Helper()
+	if s.process == nil {
+		s.tb.Fatalf("signal Redis (%s): it is down", number)
+	}
+	if err := s.process.cmd.Process.Signal(number); err != nil {
+		s.tb.Fatalf("signal Redis (%s): %v", number, err)
+	}
+}
+
+// redisProcess is a Redis that runs.
+type redisProcess struct {
+	cmd  *exec.Cmd
+	port int
+	said bytes.Buffer  // read after done
+	done chan struct{} // closed when it has ended
+}
+
+// launchRedisSomewhere finds a port. It can't be known to be free before the
+// server has it.
+func launchRedisSomewhere(ctx context.Context, program string) (*redisProcess, error) {
+	for range portTries {
+		process, err := launchRedis(ctx, program, firstPort+rand.IntN(ports))
+		if !errors.Is(err, errPortTaken) {
+			return process, err
+		}
+	}
+	return nil, fmt.Errorf("start Redis: %w, %d times over", errPortTaken, portTries)
+}
+
+// launchRedis returns once the server answers. It has a process group of its
+// own, so that a terminal's interrupt is for us, and outlives the context.
+func launchRedis(ctx context.Context, program string, port int) (*redisProcess, error) {
+	p := &redisProcess{port: port, done: make(chan struct{})}
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program,
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--databases", redisDatabases,
+		"--save", "", "--appendonly", "no", "--dir", os.TempDir())
+	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	killOnDeath(p.cmd.SysProcAttr)
+	started := make(chan error, 1)
+	go p.supervise(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("run %s: %w", program, err)
+	}
+	if err := p.waitReady(ctx); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("start Redis (%s): %w", program, err)
+	}
+	return p, nil
+}
+
+// supervise keeps its thread: Linux takes the death of the thread that started
+// a process for the death of its parent.
+func (p *redisProcess) supervise(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = p.cmd.Wait() // it is killed, or p.said tells why it ended
+		close(p.done)
+	}
+}
+
+func (p *redisProcess) kill() {
+	_ = p.cmd.Process.Kill() // fails for one that is gone
+	<-p.done
+}
+
+func (p *redisProcess) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	retry := time.NewTicker(readyPoll)
+	defer retry.Stop()
+	for {
+		err := p.answers(ctx)
+		select {
+		case <-p.done:
+			return p.whyEnded()
+		default:
+		}
+		if err == nil || errors.Is(err, errPortTaken) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for its first answer: %w: %w", ctx.Err(), err)
+		case <-retry.C:
+		}
+	}
+}
+
+func (p *redisProcess) whyEnded() error {
+	if strings.Contains(p.said.String(), "Address already in use") {
+		return errPortTaken
+	}
+	return fmt.Errorf("it ended (%s) and said:\n%s", p.cmd.ProcessState, p.said.String())
+}
+
+// answers asks whoever listens who it is: it might be another test's Redis,
+// before ours has noticed.
+func (p *redisProcess) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		pid, found := strings.CutPrefix(lines.Text(), "process_id:")
+		switch {
+		case !found:
+		case pid == strconv.Itoa(p.cmd.Process.Pid):
+			return nil
+		default:
+			return errPortTaken
+		}
+	}
+	return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
+}
+
+func redisAddress(port int) string { return fmt.Sprintf("redis://127.0.0.1:%d/0", port) }
