@@ -75,3 +75,28 @@ func canonical(data json.RawMessage) (any, error) {
 	}
 	return v, nil
 }
+
+// MaxAnswerBytes bounds the JSON of an answer that a cache keeps: several times
+// what the answer to a command with the most jobs has.
+const MaxAnswerBytes = 1 << 20
+
+// CachedAnswer is what a cache keeps of the first answer to a key. A call with
+// another fingerprint is not answered by it, but refused.
+type CachedAnswer struct {
+	Fingerprint Fingerprint
+	Result      json.RawMessage // a JSON object
+}
+
+// NewCachedAnswer checks and makes an answer.
+func NewCachedAnswer(fp Fingerprint, result json.RawMessage) (CachedAnswer, error) {
+	digest, err := hex.DecodeString(string(fp))
+	switch {
+	case err != nil || len(digest) != sha256.Size:
+		return CachedAnswer{}, Invalid("fingerprint", "must be a SHA-256 in hex, 64 digits")
+	case len(result) > MaxAnswerBytes:
+		return CachedAnswer{}, Invalid("result", "must have at most %d bytes, has %d", MaxAnswerBytes, len(result))
+	case !isObject(result):
+		return CachedAnswer{}, Invalid("result", "must be a JSON object")
+	}
+	return CachedAnswer{fp, result}, nil
+}
