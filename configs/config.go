@@ -16,6 +16,7 @@ type Config struct {
 	DataDir   string          `koanf:"data_dir"` // "" leaves it to the program
 	Postgres  Postgres        `koanf:"postgres"`
 	Broker    Broker          `koanf:"broker"`
+	Cache     Cache           `koanf:"cache"`
 	Relay     Relay           `koanf:"relay"`
 	Workers   Workers         `koanf:"workers"`
 	Pipeline  domain.Pipeline `koanf:"pipeline"` // of courses that name none
@@ -38,6 +39,12 @@ type Postgres struct {
 
 // Broker names the broker. Its options are the adapter's to decode.
 type Broker struct {
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
+}
+
+// Cache names the cache of answers. Its options are the adapter's to decode.
+type Cache struct {
 	Kind    string         `koanf:"kind"`
 	Options map[string]any `koanf:"options"`
 }
@@ -95,6 +102,7 @@ func Default() Config {
 		Listen:    "127.0.0.1:8080",
 		Postgres:  Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
 		Broker:    Broker{Kind: "postgres"},
+		Cache:     Cache{Kind: "memory"},
 		Relay:     Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
 		Workers:   Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline:  domain.PipelineAutomatic,

@@ -36,7 +36,7 @@ func (l *loader) decodeProblems(err error) {
 		}
 	case !errors.As(err, &one):
 		l.problems = append(l.problems, err)
-	case l.known.isSection(one.Name()) || one.Name() == optionsKey:
+	case l.known.isSection(one.Name()) || isOptions(one.Name()):
 		l.problem(one.Name(), "must hold keys, not a value")
 	default:
 		l.problem(one.Name(), "%w", one.Unwrap())

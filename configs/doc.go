@@ -3,6 +3,7 @@
 // what it does not know, or can't accept, is an error that names it, and all
 // problems of a config are reported at once.
 //
-// It knows no broker: which kinds there are it is told, and the section
-// broker.options is the adapter's own to decode. It opens and connects nothing.
+// It knows no broker and no cache: which kinds there are it is told, and the
+// section `options` of each is the adapter's own to decode. It opens and
+// connects nothing.
 package configs

@@ -6,8 +6,17 @@ import (
 	"strings"
 )
 
-// optionsKey is the section that only the broker's adapter knows.
-const optionsKey = "broker.options"
+// The sections that only an adapter knows.
+const (
+	brokerOptions = "broker.options"
+	cacheOptions  = "cache.options"
+)
+
+func isOptions(key string) bool { return key == brokerOptions || key == cacheOptions }
+
+func inOptions(key string) bool {
+	return strings.HasPrefix(key, brokerOptions+".") || strings.HasPrefix(key, cacheOptions+".")
+}
 
 // keys are all there are: each section's keys, in the order of Config. The
 // whole is the section "".
@@ -34,10 +43,10 @@ func (k keys) isSection(key string) bool { return k[key] != nil }
 // within returns the names of a section's keys.
 func (k keys) within(section string) []string { return k[section] }
 
-// has tells whether there is such a key. All that is under broker.options is.
+// has tells whether there is such a key. All that is under an adapter's options is.
 func (k keys) has(key string) bool {
 	name := key[strings.LastIndexByte(key, '.')+1:]
-	return slices.Contains(k[parent(key)], name) || strings.HasPrefix(key, optionsKey+".")
+	return slices.Contains(k[parent(key)], name) || inOptions(key)
 }
 
 // variables returns the environment's names for a section and what is in it.
@@ -47,7 +56,7 @@ func (k keys) variables(section string) []string {
 		switch key := join(section, name); {
 		case k.isSection(key):
 			names = append(names, k.variables(key)...)
-		case key == optionsKey:
+		case isOptions(key):
 			names = append(names, variable(key)+"__*")
 		default:
 			names = append(names, variable(key))

@@ -25,10 +25,12 @@ type Request struct {
 	Environ     []string          // "NAME=value", as os.Environ returns
 	Flags       map[string]string // key to value, from the command line
 	BrokerKinds []string          // the kinds there are
+	CacheKinds  []string          // likewise
 	Use         Use
 	// CheckBroker says what is wrong with the options of a broker of one of
 	// the kinds. May be nil.
 	CheckBroker func(Config) error
+	CheckCache  func(Config) error // the same of a cache
 }
 
 // Load reads the source, then LECTERN_* variables, then flags; the later wins.

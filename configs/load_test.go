@@ -54,10 +54,11 @@ data_dir: /from/file
 pipeline: manual
 relay: {batch_size: 7, poll_min: 20ms}
 broker: {kind: postgres, options: {a: 1, deep: {b: [x]}}}
+cache: {kind: memory, options: {a: 3}}
 log: {level: debug}
 `),
 		"LECTERN_DATA_DIR=/from/env", "LECTERN_LISTEN=127.0.0.1:2", "LECTERN_RELAY__BATCH_SIZE=8", "LECTERN_PIPELINE=",
-		"LECTERN_BROKER__OPTIONS__A=2", "LECTERN_BROKER__OPTIONS__DSN=postgres://x", "LECTERN_POSTGRES__EMBEDDED=true",
+		"LECTERN_BROKER__OPTIONS__A=2", "LECTERN_BROKER__OPTIONS__DSN=postgres://x", "LECTERN_CACHE__KIND=redis", "LECTERN_CACHE__OPTIONS__URL=redis://x", "LECTERN_POSTGRES__EMBEDDED=true",
 		"LECTERN_CONFIG=elsewhere", "LECTERN_TEST_POSTGRES=a test's", "OTHER_LISTEN=x")
 	r.Flags = map[string]string{"listen": "localhost:3"}
 
@@ -70,6 +71,7 @@ log: {level: debug}
 	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
+	require.Equal(t, configs.Cache{Kind: "redis", Options: map[string]any{"a": 3, "url": "redis://x"}}, got.Cache)
 }
 
 func TestAnEmptyValueLeavesTheDefault(t *testing.T) {
@@ -101,7 +103,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	}{
 		"an unknown key": {
 			text: "lissten: x\n",
-			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
 				"pipeline, documents, generator, identity, log"},
 		},
 		"an unknown key in a section": {
@@ -110,7 +112,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
-			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
 				"pipeline, documents, generator, identity, log"},
 		},
 		"an unknown variable": {
@@ -134,9 +136,16 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			environ: []string{"LECTERN_BROKER__KIND=rabbit"},
 			want:    []string{`LECTERN_BROKER__KIND: broker.kind: "rabbit" is not one of memory, postgres`},
 		},
+		"an unknown kind of cache": {
+			text: "cache: {kind: memcached}\n",
+			want: []string{`FILE:1: cache.kind: "memcached" is not one of memory, redis`},
+		},
 		"a value for a section": {
-			text: "relay: 5\nbroker: {options: yes}\n",
-			want: []string{"FILE:1: relay: must hold keys, not a value", "FILE:2: broker.options: must hold keys, not a value"},
+			text: "relay: 5\nbroker: {options: yes}\ncache: {options: 1}\n",
+			want: []string{
+				"FILE:1: relay: must hold keys, not a value", "FILE:2: broker.options: must hold keys, not a value",
+				"FILE:3: cache.options: must hold keys, not a value",
+			},
 		},
 		"a section for a value": {
 			text: "listen: {host: x}\n",
@@ -192,7 +201,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"problems of the file, the environment and the rules at once": {
 			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
 			want: []string{
-				"FILE:1: oops: unknown key; allowed here: listen, data_dir, postgres, broker, relay, workers, " +
+				"FILE:1: oops: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
 					"pipeline, documents, generator, identity, log",
 				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
 				"FILE:2: relay.batch_size: must be a whole number, not many",
@@ -218,7 +227,8 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 
 const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__OWNER_DSN, " +
 	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
-	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
+	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
+	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
 	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_WORKERS__CONCURRENCY, " +
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_DOCUMENTS__MAX_BYTES, " +
 	"LECTERN_GENERATOR__KIND, LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, " +
@@ -255,7 +265,7 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"memory", "postgres"}}
+	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
 }
 
 func write(t *testing.T, text string) string {

@@ -26,7 +26,8 @@ const (
 func (l *loader) validate(c Config, r Request) {
 	l.validateListen(c.Listen)
 	l.validatePostgres(c.Postgres, r.Use)
-	l.validateBroker(c, r)
+	l.validateKind("broker", c.Broker.Kind, r.BrokerKinds, c, r.CheckBroker)
+	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, c, r.CheckCache)
 	l.validateRelay(c.Relay)
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
@@ -51,13 +52,15 @@ func (l *loader) validateListen(listen string) {
 	}
 }
 
-func (l *loader) validateBroker(c Config, r Request) {
-	l.oneOf("broker.kind", c.Broker.Kind, r.BrokerKinds)
-	if r.CheckBroker == nil || !slices.Contains(r.BrokerKinds, c.Broker.Kind) {
+// validateKind checks the kind of a broker or a cache and, where it is one of
+// those there are, its options.
+func (l *loader) validateKind(section, kind string, kinds []string, c Config, check func(Config) error) {
+	l.oneOf(section+".kind", kind, kinds)
+	if check == nil || !slices.Contains(kinds, kind) {
 		return
 	}
-	if err := r.CheckBroker(c); err != nil {
-		l.problem(optionsKey, "%w", err)
+	if err := check(c); err != nil {
+		l.problem(section+".options", "%w", err)
 	}
 }
 

@@ -71,6 +71,7 @@ type InitializeFSMResult struct {
 	FSMState      FSMState      `json:"fsmState"`
 	OutboxEntries []QueuedEntry `json:"outboxEntries"`
 	FromCache     bool          `json:"fromCache"`
+	KeptFor       time.Duration `json:"-"` // how much longer the key is kept
 }
 
 // FSMState is the state that a command led to.

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/fx"
 
 	"lectern/adapters/memorybroker"
+	"lectern/adapters/memorycache"
 	"lectern/adapters/postgresbroker"
 )
 
@@ -30,3 +31,13 @@ func brokers() map[string]brokerKind {
 
 // brokerKinds returns the registry's names in order.
 func brokerKinds() []string { return slices.Sorted(maps.Keys(brokers())) }
+
+// caches is the registry of caches: cache.kind to what makes one from the
+// config's section cache.options.
+func caches() map[string]func(options map[string]any) (fx.Option, error) {
+	return map[string]func(map[string]any) (fx.Option, error){
+		"memory": memorycache.Module,
+	}
+}
+
+func cacheKinds() []string { return slices.Sorted(maps.Keys(caches())) }

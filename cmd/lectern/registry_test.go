@@ -19,7 +19,7 @@ func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			require.Contains(t, configs.Names(), kind)
-			config, err := configs.Load(configs.Request{Source: kind, BrokerKinds: brokerKinds(), Use: configs.ForMigration, Environ: []string{
+			config, err := configs.Load(configs.Request{Source: kind, BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), Use: configs.ForMigration, Environ: []string{
 				"LECTERN_POSTGRES__EMBEDDED=true",
 			}})
 			require.NoError(t, err)
@@ -40,6 +40,36 @@ func TestABrokersOptionsAreItsOwnToRefuse(t *testing.T) {
 		_, err := brokerModule(configs.Broker{Kind: kind, Options: map[string]any{"colour": "red"}}, addresses{broker: "postgres://x@127.0.0.1:1/x"})
 		require.ErrorContains(t, err, "colour", kind)
 		require.ErrorContains(t, err, "max_message_bytes", "%s must say what is allowed", kind)
+	}
+}
+
+func TestEveryCacheIsWired(t *testing.T) {
+	t.Parallel()
+	required := map[string][]string{"redis": {"LECTERN_CACHE__OPTIONS__URL=redis://127.0.0.1:1"}}
+	require.Equal(t, "memory", configs.Default().Cache.Kind)
+	require.Contains(t, cacheKinds(), "memory")
+	for _, kind := range cacheKinds() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			load := func(environ ...string) (configs.Config, error) {
+				return configs.Load(configs.Request{
+					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), CheckCache: checkCache,
+					Environ: append(environ, "LECTERN_CACHE__KIND="+kind),
+				})
+			}
+			config, err := load(required[kind]...)
+			require.NoError(t, err)
+			require.Equal(t, kind, config.Cache.Kind)
+			db := &database{addresses: addresses{broker: "postgres://lectern_broker@127.0.0.1:1/lectern"}}
+			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), func(error) {})
+			require.NoError(t, err)
+			require.NoError(t, fx.ValidateApp(parts))
+
+			_, err = load(append(required[kind], "LECTERN_CACHE__OPTIONS__COLOUR=red", "LECTERN_LISTEN=nowhere")...)
+			require.ErrorContains(t, err, "cache.options: ")
+			require.ErrorContains(t, err, "unknown: colour; allowed: ")
+			require.ErrorContains(t, err, "LECTERN_LISTEN", "the other problems must be named too")
+		})
 	}
 }
 

@@ -80,6 +80,7 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 	config, err := configs.Load(configs.Request{
 		Source: source, Environ: p.environ, Flags: set, Use: use,
 		BrokerKinds: brokerKinds(), CheckBroker: checkBroker,
+		CacheKinds: cacheKinds(), CheckCache: checkCache,
 	})
 	if err != nil {
 		return config, inputError{err}

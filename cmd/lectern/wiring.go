@@ -40,6 +40,10 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 	if err != nil {
 		return nil, err
 	}
+	cache, err := caches()[c.Cache.Kind](c.Cache.Options)
+	if err != nil {
+		return nil, err
+	}
 	return fx.Options(
 		fx.Supply(c, log, db, fx.Annotate(l, fx.As(new(net.Listener)))),
 		fx.Provide(func() context.CancelCauseFunc { return fail }),
@@ -47,6 +51,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 		storage(),
 		documents(),
 		broker,
+		cache,
 		useCases(),
 		fx.Invoke(prepareBroker, runWorkers, runRelay, watchServer, serveAPI),
 	), nil
@@ -83,11 +88,19 @@ func checkBroker(c configs.Config) error {
 	return err
 }
 
+// checkCache does the same for a cache.
+func checkCache(c configs.Config) error {
+	_, err := caches()[c.Cache.Kind](c.Cache.Options)
+	return err
+}
+
 // storage stands on Postgres, each part as its own role.
 func storage() fx.Option {
 	return fx.Module("storage", fx.Provide(
 		fx.Annotate(func(db *database) *postgres.Courses { return postgres.NewCourses(db.app) }, fx.As(new(ports.Courses))),
-		fx.Annotate(func(db *database) *postgres.Commands { return postgres.NewCommands(db.app) }, fx.As(new(ports.Commands))),
+		func(db *database, cache ports.Cache, log *slog.Logger) ports.Commands {
+			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
+		},
 		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay) }, fx.As(new(ports.Outbox))),
 		fx.Annotate(func(db *database) *postgres.Steps { return postgres.NewSteps(db.worker, ports.GroupWorkers) }, fx.As(new(ports.Steps))),
 	))
