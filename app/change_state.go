@@ -31,14 +31,11 @@ func (s *CourseService) Restart(
 func (s *CourseService) changeState(
 	ctx context.Context, procedure string, c domain.ChangeStateCommand, key string,
 ) (domain.FSMState, error) {
-	var err error
-	if c.Key, err = domain.NewIdempotencyKey(key); err != nil {
+	c.Key, c.InitiatedBy = domain.IdempotencyKey(key), domain.ActorAPI
+	c, err := domain.NewChangeStateCommand(procedure, c)
+	if err != nil {
 		return domain.FSMState{}, err
 	}
-	if c.Fingerprint, err = domain.FingerprintOf(procedure, c.CourseID, c.State, c.Reason); err != nil {
-		return domain.FSMState{}, err
-	}
-	c.InitiatedBy = domain.ActorAPI
 	state, err := s.Commands.ChangeState(ctx, c)
 	if err == nil {
 		s.Signals.committed()

@@ -75,7 +75,7 @@ func (s *CourseService) newJobs(requests []JobRequest) ([]domain.Job, error) {
 			return nil, err
 		}
 		if jobs[i], err = domain.NewJob(id, r.Queue, r.Data, r.Options); err != nil {
-			return nil, fmt.Errorf("jobs[%d]: %w", i, err)
+			return nil, domain.Within(fmt.Sprintf("jobs[%d]", i), err)
 		}
 	}
 	return jobs, nil

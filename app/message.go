@@ -55,6 +55,7 @@ func readMessage(queue domain.Queue, msg *message.Message) (domain.Delivery, err
 		return d, err
 	}
 	d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts)
+	d.MaxAttempts = min(d.MaxAttempts, domain.MaxAttempts)
 	return d, err
 }
 
@@ -63,9 +64,9 @@ func number(msg *message.Message, key string) (int, error) {
 	if s == "" {
 		return 0, nil
 	}
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseInt(s, 10, 32) // the database's integer
 	if err != nil || n < 0 {
 		return 0, fmt.Errorf("read message metadata %s: %q is not a count", key, s)
 	}
-	return n, nil
+	return int(n), nil
 }

@@ -184,7 +184,7 @@ func (w *Workers) attempt(ctx context.Context, s stage, d domain.Delivery, c dom
 // none is left or none would help, the end of the run.
 func (w *Workers) failure(d domain.Delivery, cause error) (domain.Step, error) {
 	var permanent *permanentError
-	if errors.As(cause, &permanent) || d.Attempt+1 >= cmp.Or(d.MaxAttempts, w.Config.MaxAttempts) {
+	if errors.As(cause, &permanent) || d.Attempt+1 >= min(cmp.Or(d.MaxAttempts, w.Config.MaxAttempts), domain.MaxAttempts) {
 		return domain.Step{Fail: fmt.Sprintf("%s: %v", d.Queue, cause)}, nil
 	}
 	jobs, err := pipelineJobs(w.NewID, d.Queue, d.Data)

@@ -309,9 +309,34 @@ func TestJobStoppedInMidWorkIsGivenBackAndNotFailed(t *testing.T) {
 	require.Empty(t, w.steps.advanced)
 }
 
+// A message published by hand may ask for more attempts than a job may have.
+func TestNoJobIsRetriedMoreOftenThanJobsMayBe(t *testing.T) {
+	t.Parallel()
+	failing := generator{analyze: func() (domain.Analysis, error) { return domain.Analysis{}, errors.New("no idea") }}
+	message := func(w *workshop, attempt string) *message.Message {
+		msg := message.NewMessage(uuid.NewString(), []byte(`{}`))
+		msg.Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
+		msg.Metadata.Set(ports.MetaMaxAttempts, "1000")
+		msg.Metadata.Set(ports.MetaAttempt, attempt)
+		return msg
+	}
+	w := newWorkshop()
+	w.deps.Generator = failing
+	require.True(t, w.deliverMessage(t, domain.QueueStructureAnalysis, message(w, "98")))
+	require.NoError(t, w.only(t).Retry.Job.Options.Validate())
+
+	w = newWorkshop()
+	w.deps.Generator = failing
+	require.True(t, w.deliverMessage(t, domain.QueueStructureAnalysis, message(w, "99")))
+	require.Contains(t, w.only(t).Fail, "no idea")
+}
+
 func TestUnreadableMessageIsDropped(t *testing.T) {
 	t.Parallel()
+	farRun := message.NewMessage(uuid.NewString(), []byte(`{}`))
+	farRun.Metadata.Set(ports.MetaRun, "2147483648")
 	for _, msg := range []*message.Message{
+		farRun,
 		message.NewMessage("not a uuid", []byte(`{}`)),
 		message.NewMessage(uuid.NewString(), []byte(`not json`)),
 		message.NewMessage(uuid.NewString(), []byte(`{"course_id": 7}`)),

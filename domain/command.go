@@ -1,10 +1,18 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+)
+
+// Limits of what a caller may say about a command.
+const (
+	MaxMetadataBytes = 256 << 10 // with its numbers written out
+	MaxReasonRunes   = 1000
 )
 
 // InitializeFSMCommand moves a course to an initial state and queues its jobs,
@@ -35,17 +43,8 @@ func NewInitializeFSMCommand(procedure string, c InitializeFSMCommand) (Initiali
 }
 
 func (c InitializeFSMCommand) validate() error {
-	switch {
-	case c.CourseID == uuid.Nil:
-		return Invalid("course_id", "must not be empty")
-	case c.Caller.OrganizationID == uuid.Nil:
-		return Invalid("organization_id", "must not be empty")
-	case c.Metadata != nil && !isObject(c.Metadata):
-		return Invalid("metadata", "must be a JSON object")
-	case len(c.Jobs) > MaxJobs:
-		return &Error{Reason: ReasonTooManyJobs, Field: "jobs", Message: "a command has at most 1,000 jobs"}
-	case jobBytes(c.Jobs) > MaxCommandBytes:
-		return &Error{Reason: ReasonJobTooLarge, Field: "jobs", Message: "a command's jobs have at most 8 MiB of data"}
+	if err := checkCaller(c.CourseID, c.Caller, c.InitiatedBy, c.Key); err != nil {
+		return err
 	}
 	if _, err := ParseState(string(c.State)); err != nil {
 		return err
@@ -53,16 +52,46 @@ func (c InitializeFSMCommand) validate() error {
 	if !c.State.Initial() {
 		return Invalid("state", "%s is not where a stage begins; a command may ask for %v", c.State, initialStates())
 	}
-	_, err := NewIdempotencyKey(string(c.Key))
-	return err
+	if c.Metadata != nil {
+		if size, err := CheckObject("metadata", c.Metadata); err != nil {
+			return err
+		} else if size > MaxMetadataBytes {
+			return Invalid("metadata", "must have at most %d KiB", MaxMetadataBytes>>10)
+		}
+	}
+	return checkJobs(c.Jobs)
 }
 
-func jobBytes(jobs []Job) int {
-	n := 0
-	for _, j := range jobs {
-		n += len(j.Data)
+// checkCaller checks what every command has.
+func checkCaller(course uuid.UUID, caller Identity, by Actor, key IdempotencyKey) error {
+	_, keyErr := NewIdempotencyKey(string(key))
+	return cmp.Or(
+		checkID("course_id", course),
+		checkID("organization_id", caller.OrganizationID),
+		checkOneOf("initiated_by", by, Actors()),
+		keyErr,
+	)
+}
+
+func checkJobs(jobs []Job) error {
+	if len(jobs) > MaxJobs {
+		return &Error{Reason: ReasonTooManyJobs, Field: "jobs", Message: "a command has at most 1,000 jobs"}
 	}
-	return n
+	total, seen := 0, make(map[uuid.UUID]bool, len(jobs))
+	for i, j := range jobs {
+		size, err := j.check()
+		if err == nil && seen[j.ID] {
+			err = &Error{Reason: ReasonDuplicateEntry, Field: "outbox_id", Message: "another job of the command has this id"}
+		}
+		if err != nil {
+			return Within(fmt.Sprintf("jobs[%d]", i), err)
+		}
+		seen[j.ID] = true
+		if total += size; total > MaxCommandBytes {
+			return &Error{Reason: ReasonJobTooLarge, Field: "jobs", Message: "a command's jobs have at most 8 MiB of data"}
+		}
+	}
+	return nil
 }
 
 // InitializeFSMResult is the answer to the command, the same for every replay
@@ -74,6 +103,28 @@ type InitializeFSMResult struct {
 	KeptFor       time.Duration `json:"-"` // how much longer the key is kept
 }
 
+// NewInitializeFSMResult checks an answer that was stored.
+func NewInitializeFSMResult(r InitializeFSMResult) (InitializeFSMResult, error) {
+	if err := r.Validate(); err != nil {
+		return InitializeFSMResult{}, err
+	}
+	return r, nil
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule.
+func (r InitializeFSMResult) Validate() error {
+	if err := r.FSMState.Validate(); err != nil {
+		return Within("fsmState", err)
+	}
+	for i, e := range r.OutboxEntries {
+		if err := e.Validate(); err != nil {
+			return Within(fmt.Sprintf("outboxEntries[%d]", i), err)
+		}
+	}
+	return nil
+}
+
 // FSMState is the state that a command led to.
 type FSMState struct {
 	CourseID  uuid.UUID `json:"entity_id"`
@@ -83,11 +134,33 @@ type FSMState struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule.
+func (s FSMState) Validate() error {
+	return cmp.Or(
+		checkID("entity_id", s.CourseID),
+		checkOneOf("state", s.State, States()),
+		checkLeast("version", s.Version, 1),
+		checkOneOf("created_by", s.CreatedBy, Actors()),
+		checkTime("created_at", s.CreatedAt),
+	)
+}
+
 // QueuedEntry is an outbox entry as the command's answer shows it.
 type QueuedEntry struct {
 	ID        uuid.UUID `json:"outbox_id"`
 	Queue     Queue     `json:"queue_name"`
 	CreatedAt time.Time `json:"created_at"`
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule.
+func (e QueuedEntry) Validate() error {
+	return cmp.Or(
+		checkID("outbox_id", e.ID),
+		checkText("queue_name", string(e.Queue), 1, maxQueueRunes),
+		checkTime("created_at", e.CreatedAt),
+	)
 }
 
 // ChangeStateCommand cancels or restarts a course, once per idempotency key.
@@ -99,4 +172,21 @@ type ChangeStateCommand struct {
 	InitiatedBy Actor
 	State       State  // StateCancelled or StatePending
 	Reason      string // for the event; may be empty
+}
+
+// NewChangeStateCommand checks c and fills in its fingerprint over procedure,
+// the name of the API's procedure that the caller called.
+func NewChangeStateCommand(procedure string, c ChangeStateCommand) (ChangeStateCommand, error) {
+	err := cmp.Or(
+		checkCaller(c.CourseID, c.Caller, c.InitiatedBy, c.Key),
+		checkOneOf("state", c.State, []State{StateCancelled, StatePending}),
+		checkText("reason", c.Reason, 0, MaxReasonRunes),
+	)
+	if err != nil {
+		return ChangeStateCommand{}, err
+	}
+	if c.Fingerprint, err = FingerprintOf(procedure, c.CourseID, c.State, c.Reason); err != nil {
+		return ChangeStateCommand{}, err
+	}
+	return c, nil
 }

@@ -34,18 +34,32 @@ func TestCommandNamesTheFieldItRefuses(t *testing.T) {
 		reason domain.Reason
 		field  string
 	}{
-		"no course":               {func(c *domain.InitializeFSMCommand) { c.CourseID = uuid.Nil }, domain.ReasonInvalidField, "course_id"},
-		"no organization":         {func(c *domain.InitializeFSMCommand) { c.Caller = domain.Identity{} }, domain.ReasonInvalidField, "organization_id"},
-		"not a state":             {func(c *domain.InitializeFSMCommand) { c.State = "x" }, domain.ReasonInvalidField, "state"},
-		"a state in mid-stage":    {func(c *domain.InitializeFSMCommand) { c.State = domain.StateCompleted }, domain.ReasonInvalidField, "state"},
-		"key of 7 characters":     {func(c *domain.InitializeFSMCommand) { c.Key = "1234567" }, domain.ReasonInvalidField, "idempotency_key"},
-		"key of 256 characters":   {func(c *domain.InitializeFSMCommand) { c.Key = domain.IdempotencyKey(strings.Repeat("k", 256)) }, domain.ReasonInvalidField, "idempotency_key"},
+		"no course":             {func(c *domain.InitializeFSMCommand) { c.CourseID = uuid.Nil }, domain.ReasonInvalidField, "course_id"},
+		"no organization":       {func(c *domain.InitializeFSMCommand) { c.Caller = domain.Identity{} }, domain.ReasonInvalidField, "organization_id"},
+		"not a state":           {func(c *domain.InitializeFSMCommand) { c.State = "x" }, domain.ReasonInvalidField, "state"},
+		"a state in mid-stage":  {func(c *domain.InitializeFSMCommand) { c.State = domain.StateCompleted }, domain.ReasonInvalidField, "state"},
+		"key of 7 characters":   {func(c *domain.InitializeFSMCommand) { c.Key = "1234567" }, domain.ReasonInvalidField, "idempotency_key"},
+		"key of 256 characters": {func(c *domain.InitializeFSMCommand) { c.Key = domain.IdempotencyKey(strings.Repeat("k", 256)) }, domain.ReasonInvalidField, "idempotency_key"},
+		"nobody gives it":       {func(c *domain.InitializeFSMCommand) { c.InitiatedBy = "" }, domain.ReasonInvalidField, "initiated_by"},
+		"metadata with a NUL":   {func(c *domain.InitializeFSMCommand) { c.Metadata = json.RawMessage(`{"a":"\u0000"}`) }, domain.ReasonInvalidField, "metadata"},
+		"metadata over 256 KiB": {func(c *domain.InitializeFSMCommand) {
+			c.Metadata = json.RawMessage(`{"a":"` + strings.Repeat("x", 256<<10) + `"}`)
+		}, domain.ReasonInvalidField, "metadata"},
+		"a job that NewJob did not make": {func(c *domain.InitializeFSMCommand) {
+			c.Jobs = []domain.Job{newJob(t, `{}`), {ID: uuid.New(), Queue: domain.QueueSummarization, Data: json.RawMessage(`[]`)}}
+		}, domain.ReasonInvalidField, "jobs[1].data"},
+		"one id for two jobs": {func(c *domain.InitializeFSMCommand) {
+			j := newJob(t, `{}`)
+			c.Jobs = []domain.Job{j, j}
+		}, domain.ReasonDuplicateEntry, "jobs[1].outbox_id"},
 		"metadata not an object":  {func(c *domain.InitializeFSMCommand) { c.Metadata = json.RawMessage(`[]`) }, domain.ReasonInvalidField, "metadata"},
 		"more jobs than the most": {func(c *domain.InitializeFSMCommand) { c.Jobs = make([]domain.Job, 1001) }, domain.ReasonTooManyJobs, "jobs"},
 		"more bytes than the most": {func(c *domain.InitializeFSMCommand) {
-			big := domain.Job{Data: json.RawMessage(`{"x":"` + strings.Repeat("x", 250<<10) + `"}`)}
-			for range 40 {
-				c.Jobs = append(c.Jobs, big)
+			for range 33 {
+				c.Jobs = append(c.Jobs, domain.Job{
+					ID: uuid.New(), Queue: domain.QueueSummarization,
+					Data: json.RawMessage(`{"x":"` + strings.Repeat("x", 255<<10) + `"}`),
+				})
 			}
 		}, domain.ReasonJobTooLarge, "jobs"},
 	}
@@ -68,12 +82,12 @@ func TestJobNamesTheFieldItRefuses(t *testing.T) {
 	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "queue"})
 	for _, data := range []string{``, `null`, `1`, `[]`, `{`, `{}{}`} {
 		_, err = domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(data), domain.JobOptions{})
-		require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "job_data"}, data)
+		require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "data"}, data)
 	}
 	_, err = domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(`{"x":"`+strings.Repeat("x", 256<<10)+`"}`), domain.JobOptions{})
-	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonJobTooLarge, Field: "job_data"})
+	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonJobTooLarge, Field: "data"})
 	_, err = domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(`{}`), domain.JobOptions{MaxAttempts: -1})
-	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "job_options"})
+	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "options.max_attempts"})
 }
 
 func TestFingerprintIgnoresWhatIsGeneratedAndSeesTheRest(t *testing.T) {

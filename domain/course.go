@@ -1,8 +1,8 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -56,7 +56,7 @@ type Course struct {
 // empty language means "en", an empty style "conversational", an empty
 // pipeline "automatic".
 func NewCourse(id uuid.UUID, owner Identity, title, language string, style Style, s Settings) (Course, error) {
-	title = strings.Join(strings.Fields(title), " ")
+	title = tidy(title)
 	if err := checkTitle(title); err != nil {
 		return Course{}, err
 	}
@@ -67,16 +67,62 @@ func NewCourse(id uuid.UUID, owner Identity, title, language string, style Style
 	if style == "" {
 		style = StyleConversational
 	}
-	if _, err := ParseStyle(string(style)); err != nil {
-		return Course{}, err
+	if s.Pipeline == "" {
+		s.Pipeline = PipelineAutomatic
 	}
-	if err := s.complete(); err != nil {
-		return Course{}, err
-	}
-	return Course{
+	c := Course{
 		ID: id, Owner: owner, Title: title, Slug: Slug(title, id),
 		Language: language, Style: style, Settings: s, State: StatePending, Run: 1,
-	}, nil
+	}
+	if err := c.Validate(); err != nil {
+		return Course{}, err
+	}
+	return c, nil
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule. The table's constraints are the same rules, but that a title has a
+// letter or a digit. Analysis and structure are not looked at: they were
+// checked when they were made, and the rules of their day may have been others.
+func (c Course) Validate() error {
+	if c.Title != tidy(c.Title) {
+		return Invalid("title", "must not have superfluous spaces")
+	}
+	if len(c.Metadata) > 0 && !isObject(c.Metadata) {
+		return Invalid("generation_metadata", "must be a JSON object")
+	}
+	_, styleErr := ParseStyle(string(c.Style))
+	return cmp.Or(
+		checkTitle(c.Title),
+		checkSlug(c.Slug),
+		checkLanguage(c.Language),
+		styleErr,
+		c.Settings.validate(),
+		checkOneOf("state", c.State, States()),
+		checkLeast("version", c.Version, 0),
+		checkLeast("run", c.Run, 1),
+		checkID("course_id", c.ID),
+		checkID("organization_id", c.Owner.OrganizationID),
+		checkID("user_id", c.Owner.UserID),
+	)
+}
+
+// tidy makes every run of white space one blank, and drops it at the ends.
+func tidy(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func checkSlug(slug string) error {
+	if strings.ContainsFunc(slug, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return Invalid("slug", "must not have spaces or control characters")
+	}
+	return checkText("slug", slug, 1, maxSlugRunes)
+}
+
+// checkLanguage takes a tag as parseLanguage returns it.
+func checkLanguage(tag string) error {
+	if parsed, err := parseLanguage(tag); err != nil || parsed != tag {
+		return Invalid("language", "%q is not a language tag in lower case", tag)
+	}
+	return nil
 }
 
 func checkTitle(title string) error {
@@ -114,18 +160,18 @@ func parseLanguage(tag string) (string, error) {
 	return strings.Join(parts, "-"), nil
 }
 
-func (s *Settings) complete() error {
-	if s.Pipeline == "" {
-		s.Pipeline = PipelineAutomatic
-	}
-	if !slices.Contains([]Pipeline{PipelineAutomatic, PipelineManual}, s.Pipeline) {
-		return Invalid("pipeline", "%q is not one of automatic, manual", s.Pipeline)
-	}
+func (s Settings) validate() error {
 	if s.Lessons != 0 && (s.Lessons < MinLessons || s.Lessons > MaxLessons) {
 		return Invalid("lessons", "must be %d to %d, or 0 to leave it to the generator; is %d", MinLessons, MaxLessons, s.Lessons)
 	}
-	return nil
+	return checkOneOf("pipeline", s.Pipeline, []Pipeline{PipelineAutomatic, PipelineManual})
 }
+
+// A slug is cut from the title, and ends with a hyphen and 8 digits of the id.
+const (
+	slugTitleRunes = 80
+	maxSlugRunes   = slugTitleRunes + 1 + 8
+)
 
 // Slug makes a course's name for an address: the title's letters and digits,
 // lower case, joined by hyphens, at most 80 characters, and the end of the id
@@ -133,8 +179,8 @@ func (s *Settings) complete() error {
 func Slug(title string, id uuid.UUID) string {
 	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	slug := []rune(strings.Join(words, "-"))
-	if len(slug) > 80 {
-		slug = slug[:80]
+	if len(slug) > slugTitleRunes {
+		slug = slug[:slugTitleRunes]
 	}
 	return strings.Trim(string(slug), "-") + "-" + id.String()[28:]
 }

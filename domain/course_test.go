@@ -12,6 +12,10 @@ import (
 	"lectern/domain"
 )
 
+func owner() domain.Identity {
+	return domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()}
+}
+
 func TestNewCourseNamesTheFieldItRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -36,7 +40,7 @@ func TestNewCourseNamesTheFieldItRefuses(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := domain.NewCourse(uuid.New(), domain.Identity{}, tt.title, tt.language, tt.style, tt.settings)
+			_, err := domain.NewCourse(uuid.New(), owner(), tt.title, tt.language, tt.style, tt.settings)
 			require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: tt.field})
 		})
 	}
@@ -44,7 +48,7 @@ func TestNewCourseNamesTheFieldItRefuses(t *testing.T) {
 
 func TestNewCourseFillsInWhatTheAuthorLeftOpen(t *testing.T) {
 	t.Parallel()
-	c, err := domain.NewCourse(uuid.New(), domain.Identity{}, "  Курс  по\nпродажам ", "PT-br", "", domain.Settings{})
+	c, err := domain.NewCourse(uuid.New(), owner(), "  Курс  по\nпродажам ", "PT-br", "", domain.Settings{})
 	require.NoError(t, err)
 	require.Equal(t, "Курс по продажам", c.Title)
 	require.Equal(t, "pt-br", c.Language)
@@ -58,7 +62,7 @@ func TestAnyTitleIsTakenOrRefusedAndASlugNeverBreaks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		title := rapid.String().Draw(t, "title")
-		c, err := domain.NewCourse(uuid.New(), domain.Identity{}, title, "", "", domain.Settings{})
+		c, err := domain.NewCourse(uuid.New(), owner(), title, "", "", domain.Settings{})
 		if err != nil {
 			require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "title"})
 			return

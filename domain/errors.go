@@ -65,6 +65,18 @@ func ReasonOf(err error) Reason {
 	return ""
 }
 
+// Within names the place that the field of err stands in: "data" within
+// "jobs[3]" becomes "jobs[3].data". An error without a field stays as it is.
+func Within(place string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Field == "" {
+		return err
+	}
+	inner := *e
+	inner.Field = place + "." + e.Field
+	return &inner
+}
+
 // Errorf makes an Error without a field.
 func Errorf(reason Reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, Message: fmt.Sprintf(format, args...)}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -20,6 +21,21 @@ const (
 	EventErrorOccurred     EventType = "ERROR_OCCURRED"
 )
 
+// EventTypes returns every type.
+func EventTypes() []EventType {
+	return []EventType{
+		EventFSMInitialized, EventStateTransitioned, EventJobCreated, EventJobCompleted, EventJobFailed, EventErrorOccurred,
+	}
+}
+
+// ParseEventType returns the type named s, or an INVALID_FIELD error.
+func ParseEventType(s string) (EventType, error) {
+	if err := checkOneOf("event_type", EventType(s), EventTypes()); err != nil {
+		return "", err
+	}
+	return EventType(s), nil
+}
+
 // Actor says which part of the system caused an event or gave a command.
 type Actor string
 
@@ -32,6 +48,17 @@ const (
 	ActorTest   Actor = "TEST"
 )
 
+// Actors returns every actor.
+func Actors() []Actor { return []Actor{ActorAPI, ActorQueue, ActorWorker, ActorAdmin, ActorTest} }
+
+// ParseActor returns the actor named s, or an INVALID_FIELD error.
+func ParseActor(s string) (Actor, error) {
+	if err := checkOneOf("created_by", Actor(s), Actors()); err != nil {
+		return "", err
+	}
+	return Actor(s), nil
+}
+
 // Event is one row of a course's history. Within a course, No starts at 1 and
 // has no gap.
 type Event struct {
@@ -43,6 +70,28 @@ type Event struct {
 	CreatedAt time.Time       `json:"created_at"`
 	CreatedBy Actor           `json:"created_by"`
 	UserID    *uuid.UUID      `json:"user_id,omitempty"` // nil when no user caused it
+}
+
+// NewEvent checks an event that was stored.
+func NewEvent(e Event) (Event, error) {
+	if err := e.Validate(); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule. The table's constraints are the same rules.
+func (e Event) Validate() error {
+	return cmp.Or(
+		checkID("event_id", e.ID),
+		checkID("entity_id", e.CourseID),
+		checkLeast("event_no", e.No, 1),
+		checkOneOf("event_type", e.Type, EventTypes()),
+		checkStored("event_data", e.Data),
+		checkTime("created_at", e.CreatedAt),
+		checkOneOf("created_by", e.CreatedBy, Actors()),
+	)
 }
 
 // EventData is the union of what events carry; each type fills what it needs.

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -20,11 +20,8 @@ type IdempotencyKey string
 
 // NewIdempotencyKey checks and makes a key.
 func NewIdempotencyKey(s string) (IdempotencyKey, error) {
-	if n := utf8.RuneCountInString(s); n < 8 || n > 255 || !utf8.ValidString(s) {
-		return "", Invalid("idempotency_key", "must have 8 to 255 characters, has %d; a UUID serves well", n)
-	}
-	if i := bytes.IndexByte([]byte(s), 0); i >= 0 {
-		return "", Invalid("idempotency_key", "must not contain a NUL character")
+	if err := checkText("idempotency_key", s, 8, 255); err != nil {
+		return "", err
 	}
 	return IdempotencyKey(s), nil
 }
@@ -32,6 +29,15 @@ func NewIdempotencyKey(s string) (IdempotencyKey, error) {
 // Fingerprint is the SHA-256, in hex, of what a request asks for. The same key
 // with another fingerprint is an error, not a replay.
 type Fingerprint string
+
+// ParseFingerprint checks a fingerprint that was stored: 64 digits, in lower
+// case.
+func ParseFingerprint(s string) (Fingerprint, error) {
+	if len(s) != 2*sha256.Size || strings.Trim(s, "0123456789abcdef") != "" {
+		return "", Invalid("fingerprint", "must be 64 hexadecimal digits in lower case")
+	}
+	return Fingerprint(s), nil
+}
 
 // NewFingerprint digests the procedure, the course, the state and the jobs'
 // queues, data and options: never a generated id, a time or a trace. JSON
@@ -46,7 +52,7 @@ func NewFingerprint(procedure string, course uuid.UUID, state State, jobs []Job)
 	for i, j := range jobs {
 		data, err := canonical(j.Data)
 		if err != nil {
-			return "", Invalid("job_data", "must be a JSON object: %v", err)
+			return "", Invalid(fmt.Sprintf("jobs[%d].data", i), "must be a JSON object: %v", err)
 		}
 		parts[i] = part{j.Queue, data, j.Options}
 	}

@@ -1,7 +1,7 @@
 package domain
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -19,6 +19,9 @@ const (
 	QueueStructureAnalysis   Queue = "structure-analysis"
 	QueueStructureGeneration Queue = "structure-generation"
 )
+
+// maxQueueRunes bounds the name of a queue, whatever queues there will be.
+const maxQueueRunes = 100
 
 // Queues returns every queue in the order of the pipeline.
 func Queues() []Queue {
@@ -40,14 +43,28 @@ const (
 	MaxCommandBytes = 8 << 20   // bytes of all its jobs' data together
 )
 
+// MaxAttempts bounds the attempts that a job or the config may ask for.
+const MaxAttempts = 100
+
 // JobOptions say how a job is delivered. The zero value is the default.
 type JobOptions struct {
-	// NotBefore keeps the job parked in the outbox until then.
+	// NotBefore keeps the job parked in the outbox until then; in the years
+	// 1970 to 9999.
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	// MaxAttempts bounds the worker's attempts; 0 means the config's.
 	MaxAttempts int `json:"max_attempts,omitempty"`
 	// Attempt counts the worker's attempts so far: 0 for the first.
 	Attempt int `json:"attempt,omitempty"`
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule.
+func (o JobOptions) Validate() error {
+	return cmp.Or(
+		checkYear("not_before", o.NotBefore),
+		checkBetween("max_attempts", o.MaxAttempts, 0, MaxAttempts),
+		checkBetween("attempt", o.Attempt, 0, MaxAttempts),
+	)
 }
 
 // Job is work for a queue. Its ID becomes the outbox entry's and the message's.
@@ -59,31 +76,45 @@ type Job struct {
 }
 
 // NewJob checks and makes a job. id is a UUIDv7; data must be a JSON object of
-// at most MaxJobBytes.
+// at most MaxJobBytes with its numbers written out. The fields of its errors
+// are outbox_id, queue, data and those of options.
 func NewJob(id uuid.UUID, queue Queue, data json.RawMessage, opts JobOptions) (Job, error) {
-	if id == uuid.Nil {
-		return Job{}, Invalid("outbox_id", "must not be empty")
+	if opts.NotBefore != nil {
+		utc := opts.NotBefore.UTC()
+		opts.NotBefore = &utc
 	}
-	if _, err := ParseQueue(string(queue)); err != nil {
+	j := Job{ID: id, Queue: queue, Data: data, Options: opts}
+	if _, err := j.check(); err != nil {
 		return Job{}, err
 	}
-	if len(data) > MaxJobBytes {
-		return Job{}, &Error{
-			Reason: ReasonJobTooLarge, Field: "job_data",
+	return j, nil
+}
+
+// check returns the size of the job's data.
+func (j Job) check() (int, error) {
+	if err := checkID("outbox_id", j.ID); err != nil {
+		return 0, err
+	}
+	if _, err := ParseQueue(string(j.Queue)); err != nil {
+		return 0, err
+	}
+	size, err := len(j.Data), error(nil)
+	if size <= MaxJobBytes {
+		if size, err = CheckObject("data", j.Data); err != nil {
+			return 0, err
+		}
+	}
+	if size > MaxJobBytes {
+		return 0, &Error{
+			Reason: ReasonJobTooLarge, Field: "data",
 			Message: "a job's data is at most 256 KiB: put large content into a document and its id into the job",
 		}
 	}
-	if !isObject(data) {
-		return Job{}, Invalid("job_data", "must be a JSON object")
+	// A worker would have to drop what it can't read.
+	if err := json.Unmarshal(j.Data, &JobData{}); err != nil {
+		return 0, Invalid("data", "course_id and document_id, where it has them, must be UUIDs")
 	}
-	if opts.MaxAttempts < 0 || opts.Attempt < 0 {
-		return Job{}, Invalid("job_options", "attempts must not be negative")
-	}
-	return Job{ID: id, Queue: queue, Data: data, Options: opts}, nil
-}
-
-func isObject(data json.RawMessage) bool {
-	return json.Valid(data) && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+	return size, Within("options", j.Options.Validate())
 }
 
 // JobData is the payload of the pipeline's own jobs. DocumentID is set for

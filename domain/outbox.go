@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +25,37 @@ type OutboxEntry struct {
 	LastError     string          `json:"last_error,omitempty"`
 	NextAttemptAt *time.Time      `json:"next_attempt_at,omitempty"`
 	DeadAt        *time.Time      `json:"dead_at,omitempty"`
+}
+
+// NewOutboxEntry checks an entry that was stored.
+func NewOutboxEntry(e OutboxEntry) (OutboxEntry, error) {
+	if err := e.Validate(); err != nil {
+		return OutboxEntry{}, err
+	}
+	return e, nil
+}
+
+// Validate returns the INVALID_FIELD error of the first field that breaks a
+// rule. The table's constraints are the same rules.
+func (e OutboxEntry) Validate() error {
+	if e.ProcessedAt != nil && e.DeadAt != nil {
+		return Invalid("dead_at", "must be empty: the entry is processed")
+	}
+	return cmp.Or(
+		checkID("outbox_id", e.ID),
+		checkLeast("seq", e.Seq, 1),
+		checkID("entity_id", e.CourseID),
+		checkLeast("run", e.Run, 1),
+		checkText("queue_name", string(e.Queue), 1, maxQueueRunes),
+		checkStored("job_data", e.Data),
+		Within("job_options", e.Options.Validate()),
+		checkTime("created_at", e.CreatedAt),
+		checkYear("processed_at", e.ProcessedAt),
+		checkLeast("attempts", e.Attempts, 0),
+		checkText("last_error", e.LastError, 0, math.MaxInt),
+		checkYear("next_attempt_at", e.NextAttemptAt),
+		checkYear("dead_at", e.DeadAt),
+	)
 }
 
 // Settlement says what became of a batch of claimed entries.

@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -92,10 +94,25 @@ type Exercise struct {
 	Description string `json:"exercise_description"`
 }
 
+// Limits of how long a course takes.
+const (
+	maxHours   = 10000
+	maxMinutes = maxHours * 60
+)
+
+// NewStructure checks a course that a generator made.
+func NewStructure(s Structure) (Structure, error) {
+	if err := s.Validate(); err != nil {
+		return Structure{}, err
+	}
+	return s, nil
+}
+
 // Validate checks every rule of a finished course and returns the first that
 // is broken, naming the field.
 func (s Structure) Validate() error {
-	checks := []error{
+	_, styleErr := ParseStyle(string(s.Style))
+	return cmp.Or(
 		runes("course_title", s.Title, 10, 1000),
 		runes("course_description", s.Description, 20, 3000),
 		runes("course_overview", s.Overview, 30, 10000),
@@ -105,16 +122,18 @@ func (s Structure) Validate() error {
 		count("learning_outcomes", s.LearningOutcomes, 3, 15),
 		count("course_tags", s.Tags, 5, 20),
 		s.Difficulty.validate(),
+		checkHours("estimated_duration_hours", s.DurationHours),
+		checkLanguage(s.Language),
+		styleErr,
+		s.validateSections(),
+	)
+}
+
+func checkHours(field string, hours float64) error {
+	if math.IsNaN(hours) || hours <= 0 || hours > maxHours {
+		return Invalid(field, "must be more than 0, at most %d; is %v", maxHours, hours)
 	}
-	for _, err := range checks {
-		if err != nil {
-			return err
-		}
-	}
-	if s.DurationHours <= 0 {
-		return Invalid("estimated_duration_hours", "must be positive")
-	}
-	return s.validateSections()
+	return nil
 }
 
 // LessonCount returns the number of lessons in all sections.
@@ -133,57 +152,84 @@ func (s Structure) validateSections() error {
 	if n := s.LessonCount(); n < MinLessons {
 		return Invalid("sections", "must have at least %d lessons in all, have %d", MinLessons, n)
 	}
+	lessons := 0 // before the section
 	for i, sec := range s.Sections {
-		if err := sec.validate(fmt.Sprintf("sections[%d]", i)); err != nil {
-			return err
+		if err := sec.validate(i+1, lessons); err != nil {
+			return Within(fmt.Sprintf("sections[%d]", i), err)
 		}
+		lessons += len(sec.Lessons)
 	}
 	return nil
 }
 
-func (s Section) validate(at string) error {
-	if err := runes(at+".section_title", s.Title, 1, 500); err != nil {
-		return err
-	}
-	if err := runes(at+".section_description", s.Description, 1, 3000); err != nil {
-		return err
-	}
-	if err := count(at+".learning_objectives", s.LearningObjectives, 1, 5); err != nil {
+// validate checks a section that must have this number, behind so many lessons
+// of the sections before.
+func (s Section) validate(number, lessons int) error {
+	err := cmp.Or(
+		checkBetween("section_number", s.Number, number, number),
+		runes("section_title", s.Title, 1, 500),
+		runes("section_description", s.Description, 1, 3000),
+		count("learning_objectives", s.LearningObjectives, 1, 5),
+		checkBetween("estimated_duration_minutes", s.DurationMinutes, 1, maxMinutes),
+	)
+	if err != nil {
 		return err
 	}
 	if len(s.Lessons) == 0 {
-		return Invalid(at+".lessons", "must have at least 1")
+		return Invalid("lessons", "must have at least 1")
 	}
 	for i, l := range s.Lessons {
-		if err := l.validate(fmt.Sprintf("%s.lessons[%d]", at, i)); err != nil {
-			return err
+		if err := l.validate(lessons + i + 1); err != nil {
+			return Within(fmt.Sprintf("lessons[%d]", i), err)
 		}
 	}
 	return nil
 }
 
-func (l Lesson) validate(at string) error {
-	if err := runes(at+".lesson_title", l.Title, 1, 500); err != nil {
-		return err
-	}
-	if err := runes(at+".content_summary", l.Content, 1, 10000); err != nil {
-		return err
-	}
-	if err := count(at+".lesson_objectives", l.Objectives, 1, 5); err != nil {
-		return err
-	}
-	if err := count(at+".key_topics", l.KeyTopics, 1, 10); err != nil {
+func (l Lesson) validate(number int) error {
+	err := cmp.Or(
+		checkBetween("lesson_number", l.Number, number, number),
+		runes("lesson_title", l.Title, 1, 500),
+		runes("content_summary", l.Content, 1, 10000),
+		count("lesson_objectives", l.Objectives, 1, 5),
+		count("key_topics", l.KeyTopics, 1, 10),
+		checkBetween("estimated_duration_minutes", l.DurationMinutes, 1, maxMinutes),
+	)
+	if err != nil {
 		return err
 	}
 	if len(l.Exercises) == 0 {
-		return Invalid(at+".practical_exercises", "must have at least 1")
+		return Invalid("practical_exercises", "must have at least 1")
 	}
 	for i, e := range l.Exercises {
-		if err := runes(fmt.Sprintf("%s.practical_exercises[%d].exercise_description", at, i), e.Description, 1, 3000); err != nil {
-			return err
+		if err := e.validate(); err != nil {
+			return Within(fmt.Sprintf("practical_exercises[%d]", i), err)
+		}
+	}
+	for i, src := range l.Sources {
+		if err := src.validate(); err != nil {
+			return Within(fmt.Sprintf("sources[%d]", i), err)
 		}
 	}
 	return nil
+}
+
+func (e Exercise) validate() error {
+	return cmp.Or(
+		runes("exercise_type", e.Type, 1, 100),
+		runes("exercise_title", e.Title, 1, 500),
+		runes("exercise_description", e.Description, 1, 3000),
+	)
+}
+
+// validate asks no more of a heading than that it can be stored: it is the
+// document's.
+func (s Source) validate() error {
+	return cmp.Or(
+		checkText("document", s.Document, 1, 255),
+		checkText("heading", s.Heading, 0, math.MaxInt),
+		checkBetween("page", s.Page, 0, math.MaxInt32),
+	)
 }
 
 func (d Difficulty) validate() error {
@@ -223,8 +269,11 @@ func HasPlaceholder(s string) bool { return placeholder.MatchString(s) }
 
 // realText refuses text that is blank, broken or a placeholder.
 func realText(field, s string) error {
-	if strings.TrimSpace(s) == "" || !utf8.ValidString(s) {
+	if strings.TrimSpace(s) == "" {
 		return Invalid(field, "must be text, not blank")
+	}
+	if err := checkText(field, s, 0, math.MaxInt); err != nil {
+		return err
 	}
 	if m := placeholder.FindString(s); m != "" {
 		return Invalid(field, "contains placeholder text: %q", m)

@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -49,6 +50,25 @@ func TestStructureNamesTheRuleThatIsBroken(t *testing.T) {
 		"sections[0].lessons[3].content_summary": func(s *domain.Structure) {
 			s.Sections[0].Lessons[3].Content = "Lorem ipsum dolor"
 		},
+		"course_tags[0]":                                    func(s *domain.Structure) { s.Tags[0] = "a\x00b" },
+		"language":                                          func(s *domain.Structure) { s.Language = "EN" },
+		"style":                                             func(s *domain.Structure) { s.Style = "" },
+		"sections[0].section_number":                        func(s *domain.Structure) { s.Sections[0].Number = 0 },
+		"sections[0].estimated_duration_minutes":            func(s *domain.Structure) { s.Sections[0].DurationMinutes = 0 },
+		"sections[1].section_number":                        func(s *domain.Structure) { s.Sections = append(s.Sections, s.Sections[0]) },
+		"sections[1].lessons":                               func(s *domain.Structure) { s.Sections = append(s.Sections, second()) },
+		"sections[1].lessons[0].lesson_number":              func(s *domain.Structure) { s.Sections = append(s.Sections, second(s.Sections[0].Lessons[0])) },
+		"sections[0].lessons[3].lesson_number":              func(s *domain.Structure) { s.Sections[0].Lessons[3].Number = 5 },
+		"sections[0].lessons[3].estimated_duration_minutes": func(s *domain.Structure) { s.Sections[0].Lessons[3].DurationMinutes = -1 },
+		"sections[0].lessons[3].practical_exercises[0].exercise_type":  func(s *domain.Structure) { s.Sections[0].Lessons[3].Exercises[0].Type = "" },
+		"sections[0].lessons[3].practical_exercises[0].exercise_title": func(s *domain.Structure) { s.Sections[0].Lessons[3].Exercises[0].Title = " " },
+		"sections[0].lessons[3].sources[0].document":                   func(s *domain.Structure) { s.Sections[0].Lessons[3].Sources = []domain.Source{{Page: 1}} },
+		"sections[0].lessons[3].sources[0].heading": func(s *domain.Structure) {
+			s.Sections[0].Lessons[3].Sources = []domain.Source{{Document: "a.md", Heading: "\x00"}}
+		},
+		"sections[0].lessons[3].sources[0].page": func(s *domain.Structure) {
+			s.Sections[0].Lessons[3].Sources = []domain.Source{{Document: "a.md", Page: -1}}
+		},
 		"sections[0].lessons[3].practical_exercises": func(s *domain.Structure) { s.Sections[0].Lessons[3].Exercises = nil },
 	}
 	for field, breakIt := range tests {
@@ -58,6 +78,23 @@ func TestStructureNamesTheRuleThatIsBroken(t *testing.T) {
 			breakIt(&s)
 			require.ErrorIs(t, s.Validate(), &domain.Error{Reason: domain.ReasonInvalidField, Field: field})
 		})
+	}
+}
+
+// second is a section that follows the test's first.
+func second(lessons ...domain.Lesson) domain.Section {
+	return domain.Section{
+		Number: 2, Title: "Two", Description: "d", LearningObjectives: []string{"x"}, DurationMinutes: 60, Lessons: lessons,
+	}
+}
+
+func TestDurationIsANumberOfHours(t *testing.T) {
+	t.Parallel()
+	for _, hours := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 10001} {
+		s := structure()
+		s.DurationHours = hours
+		_, err := domain.NewStructure(s)
+		require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: "estimated_duration_hours"}, "%v", hours)
 	}
 }
 

@@ -58,7 +58,8 @@ func newGenerator(t require.TestingT) *outlinegen.Generator {
 }
 
 func course(t require.TestingT, title, language string, style domain.Style, lessons int) domain.Course {
-	c, err := domain.NewCourse(uuid.New(), domain.Identity{}, title, language, style, domain.Settings{Lessons: lessons})
+	owner := domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()}
+	c, err := domain.NewCourse(uuid.New(), owner, title, language, style, domain.Settings{Lessons: lessons})
 	require.NoError(t, err)
 	return c
 }

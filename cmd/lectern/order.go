@@ -44,8 +44,9 @@ func (o order) check(ctx context.Context, maxBytes int64) error {
 // hides no other. The domain's fields have the flags' names.
 func (o order) checkFlags() []error {
 	var problems []error
+	anybody := domain.Identity{OrganizationID: uuid.Max, UserID: uuid.Max}
 	try := func(title, language string, style domain.Style, lessons int) {
-		_, err := domain.NewCourse(uuid.Nil, domain.Identity{}, title, language, style, domain.Settings{Lessons: lessons})
+		_, err := domain.NewCourse(uuid.Max, anybody, title, language, style, domain.Settings{Lessons: lessons})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("--%w", err))
 		}
