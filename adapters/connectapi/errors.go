@@ -11,6 +11,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
+	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
@@ -29,13 +30,13 @@ const (
 // errorDomain is the domain of every ErrorInfo.
 const errorDomain = "lectern"
 
-// codes says which code answers a reason: the one table of them.
+// codes says which code answers a reason: the one table of them. Another
+// organization's course has none: hideForeign answers for it.
 func codes() map[domain.Reason]connect.Code {
 	return map[domain.Reason]connect.Code{
 		domain.ReasonInvalidField:       connect.CodeInvalidArgument,
 		domain.ReasonCourseNotFound:     connect.CodeNotFound,
 		domain.ReasonDocumentNotFound:   connect.CodeNotFound,
-		domain.ReasonForeignCourse:      connect.CodePermissionDenied,
 		domain.ReasonIllegalTransition:  connect.CodeFailedPrecondition,
 		domain.ReasonIdempotencyReuse:   connect.CodeAlreadyExists,
 		domain.ReasonTooManyJobs:        connect.CodeInvalidArgument,
@@ -97,6 +98,22 @@ func (m errorMapper) toConnect(ctx context.Context, procedure string, err error)
 	return m.answer(reasonInternal, "", "internal error")
 }
 
+// hideForeign makes another organization's course look like one that is not
+// there: a stranger must not learn that it exists. The log has the truth.
+func (m errorMapper) hideForeign(ctx context.Context, procedure string, request any, err error) error {
+	if domain.ReasonOf(err) != domain.ReasonForeignCourse {
+		return err
+	}
+	m.logger.WarnContext(ctx, "another organization's course was asked for", "procedure", procedure, "error", err)
+	course := "of this id"
+	if named, ok := request.(interface{ GetCourseId() string }); ok {
+		if id, err := uuid.Parse(named.GetCourseId()); err == nil {
+			course = id.String() // written as where there is none, whatever way the caller writes it
+		}
+	}
+	return domain.Errorf(domain.ReasonCourseNotFound, "there is no course %s", course)
+}
+
 // logOutage leaves a trace of what a caller is told only the outline of.
 // A stopping server has no cause: nothing is wrong.
 func (m errorMapper) logOutage(ctx context.Context, procedure string, err *domain.Error) {
@@ -150,6 +167,7 @@ var _ connect.Interceptor = errorMapper{}
 func (m errorMapper) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		res, err := next(ctx, req)
+		err = m.hideForeign(ctx, req.Spec().Procedure, req.Any(), err)
 		return res, m.toConnect(ctx, req.Spec().Procedure, err)
 	}
 }
@@ -162,6 +180,7 @@ func (m errorMapper) WrapStreamingClient(next connect.StreamingClientFunc) conne
 // WrapStreamingHandler implements connect.Interceptor.
 func (m errorMapper) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
-		return m.toConnect(ctx, conn.Spec().Procedure, next(ctx, conn))
+		err := m.hideForeign(ctx, conn.Spec().Procedure, nil, next(ctx, conn))
+		return m.toConnect(ctx, conn.Spec().Procedure, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"lectern/adapters/connectapi"
 	lecternv1 "lectern/adapters/connectapi/gen/lectern/v1"
 	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
+	"lectern/app"
 	"lectern/domain"
 )
 
@@ -62,7 +64,8 @@ func domainReasons(t *testing.T) []domain.Reason {
 
 func TestEveryReasonOfTheDomainHasItsCode(t *testing.T) {
 	t.Parallel()
-	for _, reason := range domainReasons(t) {
+	reasons := slices.DeleteFunc(domainReasons(t), func(r domain.Reason) bool { return r == domain.ReasonForeignCourse }) // the next test's
+	for _, reason := range reasons {
 		t.Run(string(reason), func(t *testing.T) {
 			t.Parallel()
 			failure := &domain.Error{Reason: reason, Field: "some_field", Message: "is wrong: mend it", Err: errors.New("secret cause")}
@@ -74,6 +77,48 @@ func TestEveryReasonOfTheDomainHasItsCode(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		})
 	}
+}
+
+func TestAnotherOrganizationsCourseLooksLikeNone(t *testing.T) {
+	t.Parallel()
+	id := uuid.New()
+	failing := func(err error) connectapi.Config {
+		err = fmt.Errorf("initialize fsm: %w", err)
+		return connectapi.Config{Courses: fakeCourses{
+			initiate: func(context.Context, domain.Identity, uuid.UUID, string) (domain.InitializeFSMResult, error) {
+				return domain.InitializeFSMResult{}, err
+			},
+			initialize: func(context.Context, domain.Identity, app.InitializeRequest) (domain.InitializeFSMResult, error) {
+				return domain.InitializeFSMResult{}, err
+			},
+			cancel: func(context.Context, domain.Identity, uuid.UUID, string, string) (domain.FSMState, error) {
+				return domain.FSMState{}, err
+			},
+			restart: func(context.Context, domain.Identity, uuid.UUID, string) (domain.FSMState, error) {
+				return domain.FSMState{}, err
+			},
+		}}
+	}
+	none := client(t, start(t, failing(domain.Errorf(domain.ReasonCourseNotFound, "there is no course %s", id))).url)
+	server := start(t, failing(&domain.Error{Reason: domain.ReasonForeignCourse, Message: "it belongs to another organization"}))
+	foreign := client(t, server.url)
+	for _, written := range []string{id.String(), strings.ToUpper(id.String())} {
+		for _, request := range []any{
+			&lecternv1.InitiateGenerationRequest{CourseId: written, IdempotencyKey: key},
+			&lecternv1.InitializeFSMRequest{CourseId: written, IdempotencyKey: key, State: lecternv1.State_STATE_STAGE_2_INIT},
+			&lecternv1.CancelGenerationRequest{CourseId: written, IdempotencyKey: key},
+			&lecternv1.RestartGenerationRequest{CourseId: written, IdempotencyKey: key},
+		} {
+			want, got := send(t, none, request), send(t, foreign, request)
+			requireReason(t, got, connect.CodeNotFound, "COURSE_NOT_FOUND", "")
+			require.Equal(t, want.Error(), got.Error())
+			var wanted, answered *connect.Error
+			require.ErrorAs(t, want, &wanted)
+			require.ErrorAs(t, got, &answered)
+			require.Len(t, answered.Details(), len(wanted.Details()))
+		}
+	}
+	require.Contains(t, server.log.String(), "it belongs to another organization", "the operator is told")
 }
 
 func TestErrorsSpeakTheSameOverEveryProtocol(t *testing.T) {

@@ -110,8 +110,8 @@ func structFromJSON(raw json.RawMessage) (*structpb.Struct, error) {
 	return s, nil
 }
 
-// jsonFromStruct writes a JSON object; nil is nil. INVALID_FIELD for a NUL
-// character, which no JSON of the database can hold.
+// jsonFromStruct writes a JSON object; nil is nil. INVALID_FIELD for what no
+// JSON of the database can hold.
 func jsonFromStruct(field string, s *structpb.Struct) (json.RawMessage, error) {
 	if s == nil {
 		return nil, nil
@@ -123,9 +123,8 @@ func jsonFromStruct(field string, s *structpb.Struct) (json.RawMessage, error) {
 		return nil, domain.Invalid(field, "must be a JSON object: %v", err)
 	}
 	raw := bytes.TrimSpace(out.Bytes())
-	// Without its escaped backslashes, what still reads as an escape is one.
-	if bytes.Contains(bytes.ReplaceAll(raw, []byte(`\\`), nil), []byte(`\u0000`)) {
-		return nil, domain.Invalid(field, "must not contain a NUL character")
+	if _, err := domain.CheckObject(field, raw); err != nil {
+		return nil, err
 	}
 	return raw, nil
 }
