@@ -1,5 +1,6 @@
-# `make help` lists the targets. Go, make and bash are all that is needed: the
-# tools are Go programs, pinned in tools.mod and built on their first use.
+# `make help` lists the targets. Go, make and bash are all that is needed, and for
+# `make test` a JDK 17 or later and Maven, which fetches a Redis: the tools are Go
+# programs, pinned in tools.mod and built on their first use.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"database/sql"
+	"fmt"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -45,7 +46,20 @@ const rows = `
 
 func TestMigrationsGoUpAndDownAndUpWithRowsInTheTables(t *testing.T) {
 	t.Parallel()
-	db := open(t, stack.Database(t).Owner)
+	for version, database := range map[int]func(testing.TB, ...string) *stack.DB{15: stack.Postgres15, 18: stack.Database} {
+		t.Run(fmt.Sprintf("Postgres %d", version), func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database(t).Owner)
+			var number int
+			require.NoError(t, db.QueryRowContext(t.Context(), "select current_setting('server_version_num')::int").Scan(&number))
+			require.Equal(t, version, number/10_000)
+			goUpAndDownTwice(t, db)
+		})
+	}
+}
+
+func goUpAndDownTwice(t *testing.T, db *sql.DB) {
+	t.Helper()
 	m := migrator(t, db, migrations.DefaultRolePrefix)
 	latest, err := migrations.Latest()
 	require.NoError(t, err)

@@ -13,11 +13,18 @@ import (
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
-const version = embedded.V18
+// Version is a release of Postgres that Start can fetch.
+type Version string
 
-// majorVersion is what PG_VERSION says in a data folder of ours.
-func majorVersion() string {
-	major, _, _ := strings.Cut(string(version), ".")
+// The versions that Lectern is tested on.
+const (
+	V15 = Version(embedded.V15)
+	V18 = Version(embedded.V18)
+)
+
+// major is what PG_VERSION says in a data folder of the version.
+func (v Version) major() string {
+	major, _, _ := strings.Cut(string(v), ".")
 	return major
 }
 
@@ -28,7 +35,7 @@ func ensureBinaries(ctx context.Context, o Options, a *account) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	home := filepath.Join(cache, fmt.Sprintf("postgres-%s-%s-%s", version, runtime.GOOS, runtime.GOARCH))
+	home := filepath.Join(cache, fmt.Sprintf("postgres-%s-%s-%s", o.Version, runtime.GOOS, runtime.GOARCH))
 	if err := a.canReach(home); err != nil {
 		return "", err
 	}

@@ -116,9 +116,11 @@ func (f *folder) initArgs(data string, o Options) []string {
 		"--auth", "scram-sha-256",
 		"--encoding", "UTF8",
 		"--locale", "C",
-		"--locale-provider", "builtin",
-		"--builtin-locale", "C.UTF-8",
+		"--data-checksums",
 		"--no-instructions",
+	}
+	if o.Version != V15 { // which has no such provider
+		args = append(args, "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
 	}
 	if o.Settings["fsync"] == "off" {
 		args = append(args, "--no-sync")

@@ -1,4 +1,4 @@
-// Package embeddedpostgres runs a real Postgres 18 server as a part of this
+// Package embeddedpostgres runs a real Postgres server as a part of this
 // program: it fetches the server's binaries once, keeps the data in a folder
 // between runs, and provisions the same roles as any other server has, so that
 // a user who has no Postgres needs none.
@@ -22,6 +22,7 @@
 package embeddedpostgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ type Options struct {
 	// Dir is the data folder. It is made when missing; one that holds anything
 	// else is refused. DefaultDir names a good one.
 	Dir string
+	// Version is the server's: V15 or V18, which is meant when it is empty. A
+	// folder stays with its major version.
+	Version Version
 	// CacheDir is where the binaries are kept, shared by all data folders.
 	// Empty means the user's cache folder, or /var/cache/lectern for root.
 	CacheDir string
@@ -99,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := claim(ctx, o.Dir)
+	f, err := claim(ctx, o.Dir, o.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +144,10 @@ func startIn(ctx context.Context, f *folder, o Options) (*Server, error) {
 func (o Options) complete() (Options, error) {
 	if o.Dir == "" || o.Owner == "" || o.Database == "" {
 		return o, errors.New("start Postgres: Dir, Owner and Database must be set")
+	}
+	o.Version = cmp.Or(o.Version, V18)
+	if o.Version != V15 && o.Version != V18 {
+		return o, fmt.Errorf("start Postgres: Version is %q: use %s or %s", o.Version, V15, V18)
 	}
 	if slices.Contains(o.logins(), Superuser) {
 		return o, fmt.Errorf("start Postgres: the role name %q is the superuser's: choose another", Superuser)

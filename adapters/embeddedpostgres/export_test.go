@@ -1,6 +1,7 @@
 package embeddedpostgres
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"syscall"
@@ -31,16 +32,17 @@ func HoldMark(dir string) (release func() error, err error) {
 
 // Claim takes a data folder as Start does, and gives it back.
 func Claim(ctx context.Context, dir string) error {
-	f, err := claim(ctx, dir)
+	f, err := claim(ctx, dir, V18)
 	if err != nil {
 		return err
 	}
 	return f.release()
 }
 
-// EnsureBinaries fetches from a repository of the test's.
+// EnsureBinaries fetches, V18 unless told, from a repository of the test's.
 func EnsureBinaries(ctx context.Context, o Options, repository string) (home string, err error) {
 	o.repository = repository
+	o.Version = cmp.Or(o.Version, V18)
 	o.Progress = oneAtATime(o.Progress)
 	bin, err := ensureBinaries(ctx, o, nil)
 	return filepath.Dir(bin), err

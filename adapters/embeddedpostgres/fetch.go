@@ -35,7 +35,7 @@ func fetch(ctx context.Context, into string, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = unpack(relay.address, into)
+	err = unpack(relay.address, into, o.Version)
 	if stopErr := relay.stop(ctx); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
@@ -55,11 +55,11 @@ func fetch(ctx context.Context, into string, o Options) error {
 // unpack has the library do the first half of its start, fetching and
 // unpacking, and no more: it then wants to make its runtime folder, which can't
 // be, for by then pg_ctl is a file. The second half can't run as root.
-func unpack(address, into string) error {
+func unpack(address, into string, version Version) error {
 	archive := filepath.Join(into, "archive")
 	barrier := filepath.Join(into, "bin", "pg_ctl", "stop-here")
 	err := embedded.NewDatabase(embedded.DefaultConfig().
-		Version(version).
+		Version(embedded.PostgresVersion(version)).
 		Port(0).
 		BinaryRepositoryURL(address).
 		CachePath(archive).

@@ -28,13 +28,13 @@ func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 func (f *folder) data() string            { return f.path("data") }
 
 // claim makes the folder ours, or says why it can't be. What is refused is not touched.
-func claim(ctx context.Context, dir string) (*folder, error) {
+func claim(ctx context.Context, dir string, version Version) (*folder, error) {
 	named := dir
 	dir, err := canonical(named)
 	if err != nil {
 		return nil, fmt.Errorf("find data folder %s: %w: pass another --data-dir", named, err)
 	}
-	if err := inspect(dir); err != nil {
+	if err := inspect(dir, version); err != nil {
 		return nil, err
 	}
 	f := &folder{dir: dir}
@@ -51,7 +51,7 @@ func claim(ctx context.Context, dir string) (*folder, error) {
 }
 
 // inspect refuses a folder that is not ours, or of another version.
-func inspect(dir string) error {
+func inspect(dir string, version Version) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil
@@ -69,8 +69,8 @@ func inspect(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read version of data folder: %w", err)
 	}
-	if got := strings.TrimSpace(string(found)); got != majorVersion() {
-		return &VersionError{Dir: dir, Found: got, Want: majorVersion()}
+	if got := strings.TrimSpace(string(found)); got != version.major() {
+		return &VersionError{Dir: dir, Found: got, Want: version.major()}
 	}
 	return nil
 }

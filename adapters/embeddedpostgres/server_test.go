@@ -29,6 +29,28 @@ func TestDataSurvivesARestart(t *testing.T) {
 	}
 }
 
+func TestDataStaysWithItsMajorVersion(t *testing.T) {
+	t.Parallel()
+	o := options(folder(t))
+	o.Version = embeddedpostgres.V15
+	first := start(t, o)
+	if got := query[int](t, dsn(t, first, owner), "SELECT current_setting('server_version_num')::int / 10000"); got != 15 {
+		t.Errorf("the server is of version %d, want 15", got)
+	}
+	exec1(t, dsn(t, first, owner), "CREATE TABLE kept AS SELECT 42 AS answer")
+	stop(t, first)
+
+	o.Version = ""
+	_, err := embeddedpostgres.Start(t.Context(), o)
+	if refused := (*embeddedpostgres.VersionError)(nil); !errors.As(err, &refused) || refused.Found != "15" || refused.Want != "18" {
+		t.Errorf("start of another version: %v, want a *VersionError", err)
+	}
+	o.Version = embeddedpostgres.V15
+	if got := query[int](t, dsn(t, start(t, o), owner), "SELECT answer FROM kept"); got != 42 {
+		t.Errorf("answer = %d, want 42", got)
+	}
+}
+
 func TestStopInAHurryLosesNothing(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -184,6 +206,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*embeddedpostgres.Options){
 		"no folder":               func(o *embeddedpostgres.Options) { o.Dir = "" },
+		"an unknown version":      func(o *embeddedpostgres.Options) { o.Version = "16.1.0" },
 		"no owner":                func(o *embeddedpostgres.Options) { o.Owner = "" },
 		"no database":             func(o *embeddedpostgres.Options) { o.Database = "" },
 		"the superuser as owner":  func(o *embeddedpostgres.Options) { o.Owner = embeddedpostgres.Superuser },

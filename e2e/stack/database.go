@@ -28,9 +28,41 @@ type DB struct {
 // Tests may call it in parallel.
 func Database(tb testing.TB, brokerSchemas ...string) *DB {
 	tb.Helper()
-	server, err := url.Parse(os.Getenv(PostgresVariable))
+	address := os.Getenv(PostgresVariable)
+	if address == "" {
+		tb.Fatalf("%s is not set: let TestMain call stack.Main, or run under with-stack", PostgresVariable)
+	}
+	return database(tb, address, brokerSchemas)
+}
+
+// Postgres15 is Database on the server of version 15 that LECTERN_TEST_POSTGRES15
+// names, or on one that starts, which takes seconds, and ends with the test.
+func Postgres15(tb testing.TB, brokerSchemas ...string) *DB {
+	tb.Helper()
+	if address := os.Getenv(Postgres15Variable); address != "" {
+		if err := ensureRoles(tb.Context(), Postgres15Variable); err != nil {
+			tb.Fatal(err)
+		}
+		return database(tb, address, brokerSchemas)
+	}
+	server, err := startEmbedded(tb.Context(), embeddedpostgres.V15)
+	if err != nil {
+		tb.Fatalf("there is no Postgres 15 for the test: %v: or set %s to a superuser's postgres:// address "+
+			"of a server of that version that is used for tests alone", err, Postgres15Variable)
+	}
+	tb.Cleanup(func() {
+		if err := server.stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return database(tb, server.address, brokerSchemas)
+}
+
+func database(tb testing.TB, address string, brokerSchemas []string) *DB {
+	tb.Helper()
+	server, err := url.Parse(address)
 	if err != nil || server.Host == "" {
-		tb.Fatalf("%s is not set to a postgres:// address: let TestMain call stack.Main, or run under with-stack", PostgresVariable)
+		tb.Fatal("the server's address is not of the form postgres://USER:PASSWORD@HOST:PORT")
 	}
 	db := newDB(server, "lectern_test_"+strings.ToLower(rand.Text()))
 	tb.Cleanup(func() { drop(tb, server.String(), db.Name) })

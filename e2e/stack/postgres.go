@@ -17,8 +17,12 @@ import (
 )
 
 // PostgresVariable names the environment variable with a superuser's address
-// of the server that the tests use.
-const PostgresVariable = "LECTERN_TEST_POSTGRES"
+// of the server that the tests use. Postgres15Variable names one with that of a
+// server of the oldest version that Lectern supports.
+const (
+	PostgresVariable   = "LECTERN_TEST_POSTGRES"
+	Postgres15Variable = "LECTERN_TEST_POSTGRES15"
+)
 
 // The roles of Lectern, for its default prefix. They are of the whole server.
 const (
@@ -33,7 +37,7 @@ const (
 const stopTimeout = 30 * time.Second
 
 func startPostgres(ctx context.Context) (*server, error) {
-	started, err := startEmbedded(ctx)
+	started, err := startEmbedded(ctx, embeddedpostgres.V18)
 	if err != nil {
 		return nil, fmt.Errorf("there is no Postgres for the tests: %w: or set %s to a superuser's postgres:// address "+
 			"of a server of version 15 or later that is used for tests alone", err, PostgresVariable)
@@ -41,12 +45,12 @@ func startPostgres(ctx context.Context) (*server, error) {
 	return started, nil
 }
 
-func startEmbedded(ctx context.Context) (*server, error) {
+func startEmbedded(ctx context.Context, version embeddedpostgres.Version) (*server, error) {
 	dir, err := tempDir()
 	if err != nil {
 		return nil, err
 	}
-	started, err := embeddedpostgres.Start(ctx, options(filepath.Join(dir, "postgres")))
+	started, err := embeddedpostgres.Start(ctx, options(filepath.Join(dir, "postgres"), version))
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -61,9 +65,10 @@ func startEmbedded(ctx context.Context) (*server, error) {
 }
 
 // options suit tests: many connections, and data that nobody will miss after a power cut.
-func options(dir string) embeddedpostgres.Options {
+func options(dir string, version embeddedpostgres.Version) embeddedpostgres.Options {
 	return embeddedpostgres.Options{
 		Dir:      dir,
+		Version:  version,
 		Owner:    OwnerRole,
 		Roles:    otherRoles(),
 		Database: "lectern",
