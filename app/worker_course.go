@@ -77,7 +77,7 @@ func (w *Workers) generate(ctx context.Context, d domain.Delivery, c domain.Cour
 	if err != nil {
 		return domain.Step{}, fmt.Errorf("generate course: %w", err)
 	}
-	if err := structure.Validate(); err != nil {
+	if structure, err = domain.NewStructure(structure); err != nil {
 		return domain.Step{}, fmt.Errorf("generate course: %w", err)
 	}
 	step.Structure = &structure

@@ -45,7 +45,7 @@ func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMComm
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
 	}
-	return result, nil
+	return stored(domain.NewInitializeFSMResult(result))
 }
 
 // ChangeState implements ports.Commands.
@@ -57,5 +57,5 @@ func (s *Commands) ChangeState(ctx context.Context, c domain.ChangeStateCommand)
 	if err != nil {
 		return domain.FSMState{}, fmt.Errorf("change state: %w", asDomain(err))
 	}
-	return state, nil
+	return stored(state, state.Validate())
 }

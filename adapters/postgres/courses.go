@@ -29,7 +29,19 @@ func scanCourse(row pgx.CollectableRow) (domain.Course, error) {
 	var c domain.Course
 	err := row.Scan(&c.ID, &c.Owner.OrganizationID, &c.Owner.UserID, &c.Title, &c.Slug, &c.Language, &c.Style, &c.Settings,
 		&c.State, &c.Version, &c.Run, &c.Analysis, &c.Structure, &c.Metadata, &c.CreatedAt, &c.UpdatedAt)
-	return c, err
+	if err != nil {
+		return c, err
+	}
+	return stored(c, c.Validate())
+}
+
+// stored takes what a constructor makes of a row. A row that breaks a rule is
+// not its reader's fault: the error has the field's name, and no reason.
+func stored[T any](v T, err error) (T, error) {
+	if err != nil {
+		return v, fmt.Errorf("check stored %T: %s", v, err.Error())
+	}
+	return v, nil
 }
 
 // Create implements ports.Courses.
@@ -88,14 +100,17 @@ func (s *Courses) Events(ctx context.Context, caller domain.Identity, id uuid.UU
 func scanEvent(row pgx.CollectableRow) (domain.Event, error) {
 	var e domain.Event
 	err := row.Scan(&e.ID, &e.CourseID, &e.No, &e.Type, &e.Data, &e.CreatedAt, &e.CreatedBy, &e.UserID)
-	return e, err
+	if err != nil {
+		return e, err
+	}
+	return stored(domain.NewEvent(e))
 }
 
 // Entries implements ports.Courses.
 func (s *Courses) Entries(ctx context.Context, caller domain.Identity, id uuid.UUID) ([]domain.OutboxEntry, error) {
 	var found []domain.OutboxEntry
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+entryColumns+` from outbox_entries($1)`, id).Query(collect(&found, scanEntry))
+		b.Queue(`select `+entryColumns+` from outbox_entries($1)`, id).Query(collect(&found, scanCheckedEntry))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read outbox entries: %w", err)

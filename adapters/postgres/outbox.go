@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,11 +25,21 @@ func NewOutbox(pool *pgxpool.Pool) *Outbox { return &Outbox{pool} }
 const entryColumns = `outbox_id, seq, entity_id, run, queue_name, job_data, job_options, created_at, processed_at,
 	attempts, coalesce(last_error, ''), next_attempt_at, dead_at`
 
+// scanEntry checks no rule: for the relay, one bad entry must not hold up the
+// others, and the table's constraints refuse it anyway.
 func scanEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 	var e domain.OutboxEntry
 	err := row.Scan(&e.ID, &e.Seq, &e.CourseID, &e.Run, &e.Queue, &e.Data, &e.Options, &e.CreatedAt, &e.ProcessedAt,
 		&e.Attempts, &e.LastError, &e.NextAttemptAt, &e.DeadAt)
 	return e, err
+}
+
+func scanCheckedEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
+	e, err := scanEntry(row)
+	if err != nil {
+		return e, err
+	}
+	return stored(domain.NewOutboxEntry(e))
 }
 
 // pending is the predicate of the index job_outbox_ready; a query that lacks
@@ -83,9 +94,23 @@ type failureRow struct {
 func failures(failed []domain.FailedEntry) []failureRow {
 	rows := make([]failureRow, len(failed))
 	for i, f := range failed {
-		rows[i] = failureRow{f.Entry.ID, f.Reason, f.Delay.Milliseconds()}
+		rows[i] = failureRow{f.Entry.ID, plain(f.Reason), f.Delay.Milliseconds()}
 	}
 	return rows
+}
+
+// maxReasonRunes bounds what is kept of an error's text.
+const maxReasonRunes = 2000
+
+// plain makes an error's text one that can be stored, whatever came from a
+// broker or a document: else the failure itself could not be recorded, and
+// would come back for ever.
+func plain(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if r := []rune(s); len(r) > maxReasonRunes {
+		return string(r[:maxReasonRunes])
+	}
+	return s
 }
 
 // NextDue implements ports.Outbox.

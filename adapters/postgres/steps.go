@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -74,14 +75,14 @@ type onwardRow struct {
 func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, error) {
 	row := stepRow{
 		Queue: step.Job.Queue, Attempt: step.Job.Attempt, DocumentID: step.Job.Data.DocumentID,
-		Documents: step.Documents, Analysis: step.Analysis, Structure: step.Structure, Metadata: step.Metadata,
-		Fail:   step.Fail,
+		Documents: plainErrors(step.Documents), Analysis: step.Analysis, Structure: step.Structure, Metadata: step.Metadata,
+		Fail:   plain(step.Fail),
 		OnLast: onwardRow{append([]domain.State{}, step.OnLast.States...), jobRows(step.OnLast.Jobs)},
 	}
 	if r := step.Retry; r != nil {
 		job := r.Job
 		job.Options.NotBefore = &r.NotBefore
-		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], r.Reason}
+		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], plain(r.Reason)}
 	}
 	var verdict domain.Verdict
 	err := s.pool.QueryRow(ctx, `select advance_course($1, $2, $3, $4, $5)`,
@@ -90,6 +91,14 @@ func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, 
 		return "", fmt.Errorf("advance course: %w", asDomain(err))
 	}
 	return verdict, nil
+}
+
+func plainErrors(results []domain.DocumentResult) []domain.DocumentResult {
+	results = slices.Clone(results)
+	for i := range results {
+		results[i].Error = plain(results[i].Error)
+	}
+	return results
 }
 
 // SourceDocument implements ports.Steps.
