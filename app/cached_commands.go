@@ -3,12 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/google/uuid"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -73,17 +70,17 @@ func answers(c domain.InitializeFSMCommand, r domain.InitializeFSMResult) error 
 	switch {
 	case r.FSMState.CourseID != c.CourseID:
 		return fmt.Errorf("it is of the course %s", r.FSMState.CourseID)
-	case r.FSMState.State != c.State || r.FSMState.Version < 1 || r.FSMState.CreatedAt.IsZero():
-		return errors.New("its state is not the one that the command asks for")
+	case r.FSMState.State != c.State:
+		return fmt.Errorf("its state is %s, not %s", r.FSMState.State, c.State)
 	case len(r.OutboxEntries) != len(c.Jobs):
 		return fmt.Errorf("it has %d entries for %d jobs", len(r.OutboxEntries), len(c.Jobs))
 	}
 	for i, e := range r.OutboxEntries {
-		if e.ID == uuid.Nil || e.Queue != c.Jobs[i].Queue {
-			return fmt.Errorf("its entry %d is not the one of job %d", i, i)
+		if e.Queue != c.Jobs[i].Queue {
+			return fmt.Errorf("its entry %d is of the queue %s", i, e.Queue)
 		}
 	}
-	return nil
+	return r.Validate()
 }
 
 // keep stores an answer, which is committed: that the caller has left since

@@ -95,10 +95,10 @@ type CachedAnswer struct {
 
 // NewCachedAnswer checks and makes an answer.
 func NewCachedAnswer(fp Fingerprint, result json.RawMessage) (CachedAnswer, error) {
-	digest, err := hex.DecodeString(string(fp))
+	if _, err := ParseFingerprint(string(fp)); err != nil {
+		return CachedAnswer{}, err
+	}
 	switch {
-	case err != nil || len(digest) != sha256.Size:
-		return CachedAnswer{}, Invalid("fingerprint", "must be a SHA-256 in hex, 64 digits")
 	case len(result) > MaxAnswerBytes:
 		return CachedAnswer{}, Invalid("result", "must have at most %d bytes, has %d", MaxAnswerBytes, len(result))
 	case !isObject(result):

@@ -9,6 +9,7 @@ import (
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
 	"lectern/adapters/postgresbroker"
+	"lectern/adapters/rediscache"
 )
 
 // brokerKind is what the program knows of a broker: how to make it from the
@@ -37,6 +38,7 @@ func brokerKinds() []string { return slices.Sorted(maps.Keys(brokers())) }
 func caches() map[string]func(options map[string]any) (fx.Option, error) {
 	return map[string]func(map[string]any) (fx.Option, error){
 		"memory": memorycache.Module,
+		"redis":  rediscache.Module,
 	}
 }
 
