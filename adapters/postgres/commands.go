@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,16 +37,23 @@ func jobRows(jobs []domain.Job) []jobRow {
 	return rows
 }
 
+// answerRow is the answer of the command's function.
+type answerRow struct {
+	domain.InitializeFSMResult
+	KeptForMS int64 `json:"keptForMs"`
+}
+
 // InitializeFSM implements ports.Commands.
 func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMCommand) (domain.InitializeFSMResult, error) {
-	var result domain.InitializeFSMResult
+	var answer answerRow
 	err := s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
-		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint)).Scan(&result)
+		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint)).Scan(&answer)
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
 	}
-	return stored(domain.NewInitializeFSMResult(result))
+	answer.KeptFor = time.Duration(answer.KeptForMS) * time.Millisecond
+	return stored(domain.NewInitializeFSMResult(answer.InitializeFSMResult))
 }
 
 // ChangeState implements ports.Commands.

@@ -39,7 +39,8 @@ func asDomain(err error) error {
 	case !errors.As(err, &pg):
 		return unavailable(err)
 	case reason(pg.Code) != "":
-		return &domain.Error{Reason: reason(pg.Code), Message: pg.Message, Err: err}
+		// The functions name the field at fault as the error's column.
+		return &domain.Error{Reason: reason(pg.Code), Field: pg.ColumnName, Message: pg.Message, Err: err}
 	case pg.Code == "23505" && pg.ConstraintName == "job_outbox_pkey":
 		return &domain.Error{
 			Reason: domain.ReasonDuplicateEntry, Field: "outbox_id",

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { stack.Main(m) }
 type bundle struct {
 	db       *stack.DB
 	courses  *postgres.Courses
+	reader   *postgres.Courses // the same on connections of its own
 	commands *postgres.Commands
 	steps    *postgres.Steps
 	outbox   *postgres.Outbox
@@ -38,6 +39,7 @@ func setup(t *testing.T) *bundle {
 	return &bundle{
 		db:       db,
 		courses:  postgres.NewCourses(app),
+		reader:   postgres.NewCourses(open(t, db.App)),
 		commands: postgres.NewCommands(app),
 		steps:    postgres.NewSteps(open(t, db.Worker), "workers"),
 		outbox:   postgres.NewOutbox(open(t, db.Relay)),
