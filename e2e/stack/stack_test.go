@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,18 @@ import (
 	"lectern/e2e/stack"
 )
 
-func TestMain(m *testing.M) { stack.Main(m, stack.WithRedis) }
+// victim, when set, makes this test binary a program that a test kills: it runs a
+// command with Redis, which says where that is and waits for its input to end.
+const victim = "LECTERN_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(victim) != "" {
+		code, err := stack.Run(context.Background(), []string{"sh", "-c", `echo "$LECTERN_TEST_REDIS"; read -r _`}, stack.WithRedis)
+		fmt.Fprintln(os.Stderr, "the victim ended by itself:", err)
+		os.Exit(max(code, 1))
+	}
+	stack.Main(m, stack.WithRedis)
+}
 
 func TestDatabaseIsEmptyAndOfTheOwner(t *testing.T) {
 	db := stack.Database(t)
