@@ -1,17 +1,12 @@
 package stack_test
 
 import (
-	"context"
-	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -71,69 +66,6 @@ func TestRedisWithoutItsVariableSaysWhatTheMainNeeds(t *testing.T) {
 	require.Contains(t, fatal(t, func(tb testing.TB) { stack.Redis(tb) }), "stack.WithRedis")
 }
 
-func TestRedisServerKeepsItsAddressThroughAnOutage(t *testing.T) {
-	t.Parallel()
-	server := stack.StartRedis(t)
-	address := server.Address()
-	client := redisClient(t, address)
-	require.NoError(t, client.Set(t.Context(), "key", "value", 0).Err())
-
-	server.Stop()
-	require.ErrorContains(t, dial(t, address), "refused")
-	require.Error(t, client.Ping(t.Context()).Err())
-
-	server.Start()
-	require.Equal(t, address, server.Address())
-	require.ErrorIs(t, client.Get(t.Context(), "key").Err(), redis.Nil)
-}
-
-func TestPausedRedisServerAcceptsAndDoesNotAnswer(t *testing.T) {
-	t.Parallel()
-	server := stack.StartRedis(t)
-	client := redisClient(t, server.Address())
-	require.NoError(t, client.Ping(t.Context()).Err())
-
-	server.Pause()
-	require.NoError(t, dial(t, server.Address()))
-	hurry, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	require.ErrorIs(t, client.Ping(hurry).Err(), context.DeadlineExceeded)
-
-	server.Resume()
-	require.NoError(t, client.Ping(t.Context()).Err())
-	server.Pause() // and a hanging server can be stopped
-}
-
-func TestRedisServerGoesWithItsTest(t *testing.T) {
-	t.Parallel()
-	var address string
-	t.Run("a test", func(t *testing.T) { address = stack.StartRedis(t).Address() })
-	require.Error(t, dial(t, address))
-}
-
-func TestTestsDoNotShareRedisServers(t *testing.T) {
-	t.Parallel()
-	first, second := stack.StartRedis(t), stack.StartRedis(t)
-	require.NotEqual(t, first.Address(), second.Address())
-	first.Stop()
-	require.NoError(t, redisClient(t, second.Address()).Ping(t.Context()).Err())
-}
-
-func TestRedisKeepsNothingOnDisk(t *testing.T) {
-	t.Parallel()
-	client := redisClient(t, stack.StartRedis(t).Address())
-	for setting, want := range map[string]string{"save": "", "appendonly": "no", "bind": "127.0.0.1", "databases": "1024"} {
-		require.Equal(t, want, client.ConfigGet(t.Context(), setting).Val()[setting], setting)
-	}
-}
-
-func TestTakenPortIsNotMistakenForOurRedis(t *testing.T) {
-	t.Parallel()
-	server := stack.StartRedis(t)
-	require.ErrorIs(t, stack.LaunchRedisAt(t.Context(), server.Address()), stack.ErrPortTaken)
-	require.NoError(t, redisClient(t, server.Address()).Ping(t.Context()).Err())
-}
-
 func TestRunStartsRedisAndStopsIt(t *testing.T) {
 	t.Setenv(stack.RedisVariable, "")
 	said := filepath.Join(stack.Dir(t), "said")
@@ -153,39 +85,6 @@ func TestRunStartsRedisAndStopsIt(t *testing.T) {
 	require.ErrorContains(t, dial(t, string(address)), "refused")
 }
 
-func TestRedisThatCannotBeHadFailsTheRunAndSaysWhatToDo(t *testing.T) {
-	empty := stack.Dir(t)
-	t.Setenv(stack.RedisVariable, "")
-	t.Setenv("PATH", empty)
-	t.Setenv("XDG_CACHE_HOME", empty)
-	t.Setenv("HOME", empty)
-	_, err := stack.Run(t.Context(), []string{os.Args[0]}, stack.WithRedis)
-	for _, remedy := range []string{"install redis-server", "JDK 17", "Maven", stack.RedisVariable} {
-		require.ErrorContains(t, err, remedy)
-	}
-	require.Contains(t, fatal(t, func(tb testing.TB) { stack.StartRedis(tb) }), "install redis-server")
-}
-
-func TestFetchedRedisIsWholeThoughTwoFetchAtOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	var programs [2]string
-	var errs [2]error
-	var both sync.WaitGroup
-	for i := range programs {
-		both.Go(func() { programs[i], errs[i] = stack.CachedRedis(t.Context(), dir) })
-	}
-	both.Wait()
-	require.Equal(t, [2]error{}, errs)
-	require.Equal(t, programs[0], programs[1])
-	said, err := exec.CommandContext(t.Context(), programs[0], "--version").Output()
-	require.NoError(t, err)
-	require.Contains(t, string(said), "Redis server v=6.2.")
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{programs[0], programs[0] + ".lock"}, left)
-}
-
 func redisClient(t *testing.T, address string) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(address)
@@ -202,16 +101,4 @@ func atDatabase(t *testing.T, address string, number int) string {
 	require.NoError(t, err)
 	parsed.Path = "/" + strconv.Itoa(number)
 	return parsed.String()
-}
-
-// dial connects and sends nothing.
-func dial(t *testing.T, address string) error {
-	t.Helper()
-	parsed, err := url.Parse(address)
-	require.NoError(t, err)
-	conn, err := (&net.Dialer{Timeout: time.Minute}).DialContext(t.Context(), "tcp", parsed.Host)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }

@@ -101,6 +101,7 @@ func fetchRedis(ctx context.Context, entry, program string) (err error) {
 	cmd := exec.CommandContext(ctx, maven, "--batch-mode", "--quiet", "--strict-checksums", mavenCopy,
 		"-Dartifact="+redisArtifact+":"+redisVersion, "-DoutputDirectory="+fresh)
 	cmd.Dir = fresh // away from any pom.xml
+	cmd.WaitDelay = stopTimeout
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("fetch %s:%s by Maven: %w; it said:\n%s", redisArtifact, redisVersion, err, said)
 	}
