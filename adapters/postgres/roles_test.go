@@ -27,7 +27,7 @@ func TestSystemTablesRefuseTheServicesRoles(t *testing.T) {
 	allowed := map[string]bool{"relay job_outbox": true, "relay leases": true}
 	for role, dsn := range roles {
 		conn := connect(t, dsn)
-		for _, table := range []string{"job_outbox", "idempotency_keys", "fsm_events", "processed_jobs", "leases"} {
+		for _, table := range []string{"job_outbox", "idempotency_keys", "fsm_events", "processed_jobs", "leases", "retention_runs"} {
 			t.Run(role+" "+table, func(t *testing.T) {
 				_, err := conn.Exec(t.Context(), "select * from lectern."+table)
 				if allowed[role+" "+table] {
