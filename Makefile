@@ -38,6 +38,12 @@ run: build ## Serve on 127.0.0.1:8080
 test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
 	go run ./e2e/stack/cmd/with-stack -- go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
 
+# What needs more than Go, a JDK and Maven: files with the build tag ops, whose
+# tests are called TestOps...
+.PHONY: test-ops
+test-ops: ## Run what needs servers of the distribution: postgresql-15-cron
+	go test -race -count=1 -timeout 15m -tags ops -run '^TestOps' $(TESTFLAGS) ./e2e
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@{ grep -rl --include='*_test.go' '^func Fuzz' . || { echo 'no fuzz target found' >&2; exit 1; }; } | while read -r file; do \
@@ -48,7 +54,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 
 .PHONY: lint
 lint: check-generate ## Check style, layout, schemas, go.mod and the generated code
-	go vet ./...
+	go vet -tags ops ./...
 	go mod tidy -diff
 	$(TOOL) buf lint
 	$(TOOL) golangci-lint run --color=never

@@ -20,6 +20,7 @@ type Config struct {
 	Relay     Relay           `koanf:"relay"`
 	Workers   Workers         `koanf:"workers"`
 	Pipeline  domain.Pipeline `koanf:"pipeline"` // of courses that name none
+	Retention Retention       `koanf:"retention"`
 	Documents Documents       `koanf:"documents"`
 	Generator Generator       `koanf:"generator"`
 	Identity  Identity        `koanf:"identity"`
@@ -64,6 +65,25 @@ type Workers struct {
 	MaxAttempts int           `koanf:"max_attempts"`
 }
 
+// Retention says who cleans up, how often, and how old what goes must be.
+type Retention struct {
+	Scheduler    string        `koanf:"scheduler"`
+	LookEvery    time.Duration `koanf:"look_every"` // between the service's looks at what is due
+	KeysEvery    time.Duration `koanf:"keys_every"` // expired idempotency keys
+	EntriesEvery time.Duration `koanf:"entries_every"`
+	EntriesAfter time.Duration `koanf:"entries_after"` // since an outbox entry was processed
+	InboxEvery   time.Duration `koanf:"inbox_every"`
+	InboxAfter   time.Duration `koanf:"inbox_after"` // since a job was done; longer than the broker keeps messages
+	Batch        int           `koanf:"batch"`       // rows deleted in one transaction
+}
+
+// The schedulers of the clean-up.
+const (
+	SchedulerService = "service"
+	SchedulerPgCron  = "pg_cron"
+	SchedulerOff     = "off"
+)
+
 // Documents bounds what may be uploaded.
 type Documents struct {
 	MaxBytes int64 `koanf:"max_bytes"`
@@ -95,17 +115,23 @@ const (
 	LogJSON = "json"
 )
 
+const day = 24 * time.Hour
+
 // Default returns what applies where a config says nothing. It lacks an
 // identity, which has no default.
 func Default() Config {
 	return Config{
-		Listen:    "127.0.0.1:8080",
-		Postgres:  Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
-		Broker:    Broker{Kind: "postgres"},
-		Cache:     Cache{Kind: "memory"},
-		Relay:     Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
-		Workers:   Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
-		Pipeline:  domain.PipelineAutomatic,
+		Listen:   "127.0.0.1:8080",
+		Postgres: Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
+		Broker:   Broker{Kind: "postgres"},
+		Cache:    Cache{Kind: "memory"},
+		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
+		Pipeline: domain.PipelineAutomatic,
+		Retention: Retention{
+			Scheduler: SchedulerService, LookEvery: time.Hour, KeysEvery: day, EntriesEvery: 7 * day, EntriesAfter: 30 * day,
+			InboxEvery: 7 * day, InboxAfter: 60 * day, Batch: 1000,
+		},
 		Documents: Documents{MaxBytes: domain.MaxDocumentBytes},
 		Generator: Generator{Kind: GeneratorOutline},
 		Log:       Log{Level: slog.LevelInfo, Format: LogText},

@@ -104,7 +104,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"an unknown key": {
 			text: "lissten: x\n",
 			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
-				"pipeline, documents, generator, identity, log"},
+				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
@@ -113,7 +113,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
 			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
-				"pipeline, documents, generator, identity, log"},
+				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
@@ -174,6 +174,30 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 				`FILE:9: generator.kind: "magic" is not one of outline`,
 			},
 		},
+		"a clean-up that can't be": {
+			text: "retention:\n  scheduler: cron\n  look_every: 1ms\n  keys_every: 1s\n  entries_every: 0s\n  entries_after: 720h\n" +
+				"  inbox_every: 87841h\n  inbox_after: 719h\n  batch: 0\n",
+			want: []string{
+				`FILE:2: retention.scheduler: "cron" is not one of service, pg_cron, off`,
+				"FILE:3: retention.look_every: must be 1s to 24h0m0s, is 1ms",
+				"FILE:4: retention.keys_every: must be 1m0s to 87840h0m0s, is 1s",
+				"FILE:5: retention.entries_every: must be 1m0s to 87840h0m0s, is 0s",
+				"FILE:7: retention.inbox_every: must be 1m0s to 87840h0m0s, is 87841h0m0s",
+				"FILE:8: retention.inbox_after: must be retention.entries_after (720h0m0s) or more, is 719h0m0s: an inbox row outlives its entry",
+				"FILE:9: retention.batch: must be 1 to 10000, is 0",
+			},
+		},
+		"ages that would delete what is new": {
+			text: "retention: {entries_after: 59m, inbox_after: 59m}\n",
+			want: []string{
+				"FILE:1: retention.entries_after: must be 1h0m0s to 87840h0m0s, is 59m0s",
+				"FILE:1: retention.inbox_after: must be 1h0m0s to 87840h0m0s, is 59m0s",
+			},
+		},
+		"pg_cron beside the embedded server": {
+			text: "retention: {scheduler: pg_cron}\n",
+			want: []string{"FILE:1: retention.scheduler: the server that postgres.embedded starts has no pg_cron: use service"},
+		},
 		"an address that others reach": {
 			text: "listen: 0.0.0.0:8080\n",
 			want: []string{"FILE:1: listen: 0.0.0.0:8080 can be reached from other machines, and everyone who calls is the fixed identity: " +
@@ -202,7 +226,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
 			want: []string{
 				"FILE:1: oops: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
-					"pipeline, documents, generator, identity, log",
+					"pipeline, retention, documents, generator, identity, log",
 				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
 				"FILE:2: relay.batch_size: must be a whole number, not many",
 				"FILE:3: workers.max_attempts: must be 1 to 100, is 0",
@@ -230,9 +254,11 @@ const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDD
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
 	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_WORKERS__CONCURRENCY, " +
-	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_DOCUMENTS__MAX_BYTES, " +
-	"LECTERN_GENERATOR__KIND, LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, " +
-	"LECTERN_LOG__FORMAT, LECTERN_CONFIG"
+	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
+	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
+	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
+	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_GENERATOR__KIND, " +
+	"LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT, LECTERN_CONFIG"
 
 func TestAnIdentityIsNeeded(t *testing.T) {
 	t.Parallel()

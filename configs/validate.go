@@ -19,7 +19,11 @@ const (
 	maxConns       = 1000
 	maxAttempts    = 100
 	minTime        = 10 * time.Millisecond
-	maxTime        = 24 * time.Hour
+	maxTime        = day
+	minLook        = time.Second
+	minRetention   = time.Minute // between runs of a clean-up
+	minAge         = time.Hour   // of what a clean-up deletes
+	maxRetention   = 3660 * day
 )
 
 // validate checks every rule and records each that is broken.
@@ -29,6 +33,7 @@ func (l *loader) validate(c Config, r Request) {
 	l.validateKind("broker", c.Broker.Kind, r.BrokerKinds, c, r.CheckBroker)
 	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, c, r.CheckCache)
 	l.validateRelay(c.Relay)
+	l.validateRetention(c.Retention, c.Postgres)
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
 	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
@@ -83,6 +88,24 @@ func (l *loader) validateRelay(r Relay) {
 	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
 }
 
+func (l *loader) validateRetention(r Retention, p Postgres) {
+	l.oneOf("retention.scheduler", r.Scheduler, []string{SchedulerService, SchedulerPgCron, SchedulerOff})
+	if r.Scheduler == SchedulerPgCron && p.Embedded {
+		l.problem("retention.scheduler", "the server that postgres.embedded starts has no pg_cron: use %s", SchedulerService)
+	}
+	l.timeBetween("retention.look_every", r.LookEvery, minLook, maxTime)
+	l.timeBetween("retention.keys_every", r.KeysEvery, minRetention, maxRetention)
+	l.timeBetween("retention.entries_every", r.EntriesEvery, minRetention, maxRetention)
+	l.timeBetween("retention.entries_after", r.EntriesAfter, minAge, maxRetention)
+	l.timeBetween("retention.inbox_every", r.InboxEvery, minRetention, maxRetention)
+	l.timeBetween("retention.inbox_after", r.InboxAfter, minAge, maxRetention)
+	if r.InboxAfter < r.EntriesAfter {
+		l.problem("retention.inbox_after", "must be retention.entries_after (%s) or more, is %s: an inbox row outlives its entry",
+			r.EntriesAfter, r.InboxAfter)
+	}
+	l.between("retention.batch", int64(r.Batch), 1, maxBatchSize)
+}
+
 // validatePostgres asks for the addresses that are needed, and for none beside
 // a server of our own.
 func (l *loader) validatePostgres(p Postgres, use Use) {
@@ -121,7 +144,11 @@ func (l *loader) between(key string, given, low, high int64) {
 }
 
 func (l *loader) time(key string, given time.Duration) {
-	if given < minTime || given > maxTime {
-		l.problem(key, "must be %s to %s, is %s", minTime, maxTime, given)
+	l.timeBetween(key, given, minTime, maxTime)
+}
+
+func (l *loader) timeBetween(key string, given, low, high time.Duration) {
+	if given < low || given > high {
+		l.problem(key, "must be %s to %s, is %s", low, high, given)
 	}
 }

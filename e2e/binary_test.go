@@ -80,10 +80,10 @@ var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 // serve starts the binary on a data folder and waits until it says where it
 // serves. The test ends it, if it still runs.
-func serve(t *testing.T, dir string) *server {
+func serve(t *testing.T, dir string, env ...string) *server {
 	t.Helper()
 	s := &server{log: &tail{}, done: make(chan error, 1)}
-	s.cmd = command(context.Background(), dir, []string{"LECTERN_LISTEN=127.0.0.1:0"}, "serve")
+	s.cmd = command(context.Background(), dir, append(env, "LECTERN_LISTEN=127.0.0.1:0"), "serve")
 	output, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
 	s.cmd.Stdout = s.log

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/dig"
 	"go.uber.org/fx"
 
+	"lectern/adapters/postgres"
 	"lectern/configs"
 	"lectern/migrations"
 	"lectern/ports"
@@ -40,7 +41,7 @@ A Postgres of Lectern's own is migrated by every start, so it needs none of this
 	down.Flags().BoolVar(&yes, "yes", false, "yes, delete all courses")
 	cmd.AddCommand(down, &cobra.Command{
 		Use:     "up",
-		Short:   "Apply what is missing, and register the broker's topics",
+		Short:   "Apply what is missing, register the broker's topics, and schedule the clean-up if pg_cron does it",
 		Example: "  LECTERN_POSTGRES__OWNER_DSN=postgres://... lectern --config postgres migrate up",
 		Args:    positional(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.migrate(cmd.Context(), p.migrateUp) },
@@ -54,7 +55,15 @@ A Postgres of Lectern's own is migrated by every start, so it needs none of this
 }
 
 // migration is what a subcommand does with a database.
-type migration func(ctx context.Context, m *migrations.Migrator, topics func() error) error
+type migration func(ctx context.Context, t target) error
+
+// target is a database, opened as its owner.
+type target struct {
+	*migrations.Migrator
+	config configs.Config
+	at     addresses
+	log    *slog.Logger
+}
 
 // migrate opens the database as its owner, a server of our own included.
 func (p *program) migrate(ctx context.Context, do migration) (err error) {
@@ -75,37 +84,44 @@ func (p *program) migrate(ctx context.Context, do migration) (err error) {
 		at = found
 	}
 	return withMigrator(ctx, at.owner, config.Postgres.RolePrefix, func(m *migrations.Migrator) error {
-		return do(ctx, m, func() error { return registerTopics(ctx, config, at, log) })
+		return do(ctx, target{m, config, at, log})
 	})
 }
 
-func (p *program) migrateUp(ctx context.Context, m *migrations.Migrator, topics func() error) error {
-	applied, err := m.Up(ctx)
+func (p *program) migrateUp(ctx context.Context, t target) error {
+	applied, err := t.Up(ctx)
 	if err != nil {
 		return err
 	}
 	for _, number := range applied {
 		p.print("applied %d\n", number)
 	}
-	if err := topics(); err != nil {
+	if err := registerTopics(ctx, t.config, t.at, t.log); err != nil {
 		return err
 	}
-	return p.migrateStatus(ctx, m, topics)
+	if err := scheduleRetention(ctx, t.config.Retention, t.at.owner); err != nil {
+		return err
+	}
+	return p.migrateStatus(ctx, t)
 }
 
-func (p *program) migrateDown(ctx context.Context, m *migrations.Migrator, topics func() error) error {
-	taken, err := m.Down(ctx)
+func (p *program) migrateDown(ctx context.Context, t target) error {
+	// First, so that no job calls what is gone.
+	if err := postgres.UnscheduleRetention(ctx, t.at.owner); err != nil {
+		return err
+	}
+	taken, err := t.Down(ctx)
 	if err != nil {
 		return err
 	}
 	for _, number := range taken {
 		p.print("took back %d\n", number)
 	}
-	return p.migrateStatus(ctx, m, topics)
+	return p.migrateStatus(ctx, t)
 }
 
-func (p *program) migrateStatus(ctx context.Context, m *migrations.Migrator, _ func() error) error {
-	status, err := m.Status(ctx)
+func (p *program) migrateStatus(ctx context.Context, t target) error {
+	status, err := t.Status(ctx)
 	if err != nil {
 		return err
 	}

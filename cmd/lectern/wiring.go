@@ -53,7 +53,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 		broker,
 		cache,
 		useCases(),
-		fx.Invoke(prepareBroker, runWorkers, runRelay, watchServer, serveAPI),
+		fx.Invoke(prepareBroker, runWorkers, runRelay, runRetention, watchServer, serveAPI),
 	), nil
 }
 
@@ -147,7 +147,7 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newRelay, newWorkers, app.NewHealth,
+		newCourses, newRelay, newWorkers, newRetention, app.NewHealth,
 	))
 }
 
