@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/fx"
 
 	"lectern/adapters/memorycache"
 	"lectern/domain"
@@ -86,16 +85,6 @@ func TestOptionsAreReadStrictly(t *testing.T) {
 		_, moduleErr := memorycache.Module(tc.raw)
 		require.Equal(t, err, moduleErr)
 	}
-}
-
-func TestTheModuleProvidesACache(t *testing.T) {
-	t.Parallel()
-	module, err := memorycache.Module(nil)
-	require.NoError(t, err)
-	var c ports.Cache
-	require.NoError(t, fx.New(fx.NopLogger, module, fx.Populate(&c)).Err())
-	set(t, c, 1, 10)
-	requireHeld(t, c, 1)
 }
 
 func open(t *testing.T, raw map[string]any) ports.Cache {

@@ -8,13 +8,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/fx"
-	"go.uber.org/fx/fxtest"
 
 	"lectern/adapters/rediscache"
 	"lectern/domain"
 	"lectern/e2e/stack"
-	"lectern/ports"
 )
 
 func TestWhatIsNoAnswerIsAMissAndIsOverwritten(t *testing.T) {
@@ -96,9 +93,14 @@ func TestProcessesShareAnswers(t *testing.T) {
 	t.Parallel()
 	opts := options(stack.Redis(t))
 	opts.Timeout = patience
-	first, _ := open(t, opts)
+	first, log := open(t, opts)
 	second, _ := open(t, opts)
 	set(t, first)
+	require.True(t, hits(t, second))
+
+	require.NoError(t, first.Close())
+	require.False(t, hits(t, first))
+	require.Empty(t, log.lines(t), "to be closed is no outage")
 	require.True(t, hits(t, second))
 }
 
@@ -149,21 +151,6 @@ func TestOptionsAreReadStrictly(t *testing.T) {
 	}
 	_, err = rediscache.New(rediscache.Options{URL: "cache:6379"}, time.Now, nil)
 	require.ErrorContains(t, err, "url must be")
-}
-
-func TestTheModuleProvidesACacheAndClosesIt(t *testing.T) {
-	t.Parallel()
-	module, err := rediscache.Module(map[string]any{"url": stack.Redis(t), "timeout": "1s"})
-	require.NoError(t, err)
-	var c ports.Cache
-	parts := fxtest.New(t, module, fx.Supply(discard()), fx.Populate(&c))
-	parts.RequireStart()
-	c.Set(t.Context(), uuid.Nil, key, answer(t), time.Hour)
-	_, hit := c.Get(t.Context(), uuid.Nil, key)
-	require.True(t, hit)
-	parts.RequireStop()
-	_, hit = c.Get(t.Context(), uuid.Nil, key)
-	require.False(t, hit)
 }
 
 // theKey returns the one key there is.

@@ -79,10 +79,13 @@ func hits(t *testing.T, c *rediscache.Cache) bool {
 	return hit
 }
 
-// eventually waits until a cache takes and has an answer again.
-func eventually(t *testing.T, c *rediscache.Cache) {
+// eventually waits until a cache takes and has an answer again, and returns how
+// many calls that took.
+func eventually(t *testing.T, c *rediscache.Cache) int {
 	t.Helper()
-	require.Eventually(t, func() bool { set(t, c); return hits(t, c) }, patience, 10*time.Millisecond)
+	calls := 0
+	require.Eventually(t, func() bool { calls += 2; set(t, c); return hits(t, c) }, patience, 10*time.Millisecond)
+	return calls
 }
 
 // logbook keeps what is logged.

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
+	"go.uber.org/fx/fxtest"
 
 	"lectern/configs"
+	"lectern/ports"
 )
 
 func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
@@ -64,6 +68,16 @@ func TestEveryCacheIsWired(t *testing.T) {
 			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), func(error) {})
 			require.NoError(t, err)
 			require.NoError(t, fx.ValidateApp(parts))
+
+			var cache ports.Cache
+			logged := &bytes.Buffer{}
+			module, err := caches()[kind](config.Cache.Options)
+			require.NoError(t, err)
+			running := fxtest.New(t, module, fx.Supply(slog.New(slog.NewTextHandler(logged, nil))), fx.Populate(&cache))
+			running.RequireStart().RequireStop()
+			_, hit := cache.Get(t.Context(), uuid.New(), "key-number-1")
+			require.False(t, hit)
+			require.Empty(t, logged, "it was not closed, and looked for its server")
 
 			_, err = load(append(required[kind], "LECTERN_CACHE__OPTIONS__COLOUR=red", "LECTERN_LISTEN=nowhere")...)
 			require.ErrorContains(t, err, "cache.options: ")
