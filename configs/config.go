@@ -30,6 +30,7 @@ type Config struct {
 // Postgres says where the data is. An embedded server needs no address.
 type Postgres struct {
 	Embedded   bool   `koanf:"embedded"`
+	AdminDSN   string `koanf:"admin_dsn"` // for making roles alone
 	OwnerDSN   string `koanf:"owner_dsn"` // for migrations alone
 	AppDSN     string `koanf:"app_dsn"`
 	WorkerDSN  string `koanf:"worker_dsn"`

@@ -17,6 +17,8 @@ type Use int
 const (
 	ForService   Use = iota // the service's three roles
 	ForMigration            // the owner
+	ForRoles                // an administrator; the broker may lack its address yet
+	ForRolesSQL             // nobody: nothing is connected to
 )
 
 // Request says which config to load.

@@ -218,6 +218,10 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			text: "postgres: {embedded: false}\n", use: configs.ForMigration,
 			want: []string{"postgres.owner_dsn: must be set while postgres.embedded is false: give the address in LECTERN_POSTGRES__OWNER_DSN"},
 		},
+		"a Postgres to make roles in without an administrator's address": {
+			text: "postgres: {embedded: false}\n", use: configs.ForRoles,
+			want: []string{"postgres.admin_dsn: must be set while postgres.embedded is false: give the address in LECTERN_POSTGRES__ADMIN_DSN"},
+		},
 		"an address beside the embedded server": {
 			environ: []string{"LECTERN_POSTGRES__APP_DSN=postgres://a"},
 			want:    []string{"LECTERN_POSTGRES__APP_DSN: postgres.app_dsn: must not be set beside postgres.embedded: remove one of them"},
@@ -249,7 +253,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	}
 }
 
-const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__OWNER_DSN, " +
+const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__ADMIN_DSN, LECTERN_POSTGRES__OWNER_DSN, " +
 	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +

@@ -30,6 +30,9 @@ const (
 func (l *loader) validate(c Config, r Request) {
 	l.validateListen(c.Listen)
 	l.validatePostgres(c.Postgres, r.Use)
+	if r.Use == ForRoles || r.Use == ForRolesSQL {
+		r.CheckBroker, r.CheckCache = nil, nil // their addresses may not be there yet
+	}
 	l.validateKind("broker", c.Broker.Kind, r.BrokerKinds, c, r.CheckBroker)
 	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, c, r.CheckCache)
 	l.validateRelay(c.Relay)
@@ -117,6 +120,7 @@ func (l *loader) validatePostgres(p Postgres, use Use) {
 		key, dsn string
 		use      Use
 	}{
+		{"postgres.admin_dsn", p.AdminDSN, ForRoles},
 		{"postgres.owner_dsn", p.OwnerDSN, ForMigration},
 		{"postgres.app_dsn", p.AppDSN, ForService},
 		{"postgres.worker_dsn", p.WorkerDSN, ForService},

@@ -2,7 +2,8 @@
 -- The login roles of the service, one a duty. Roles belong to the whole
 -- cluster: another database may have made them, so one that is there is kept,
 -- and the way down never drops them. They get no password here: that is the
--- administrator's to set.
+-- administrator's to set. `lectern migrate roles` runs this block too, with
+-- more names in the array.
 -- +goose StatementBegin
 do $$
 declare
@@ -17,7 +18,7 @@ begin
         when insufficient_privilege then
           raise exception 'the role % is missing and % may not create it', wanted, current_user
             using errcode = 'insufficient_privilege',
-                  hint = format('let an administrator run: create role %I login', wanted);
+                  hint = 'let an administrator run `lectern migrate roles`, or what its --print writes';
       end;
     end if;
   end loop;

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
@@ -117,8 +118,12 @@ func versions(results []*goose.MigrationResult) []int64 {
 }
 
 func wrap(what string, err error) error {
-	if err == nil {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &pg) && pg.Hint != "":
+		return fmt.Errorf("%s: %w: %s", what, err, pg.Hint)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -131,12 +136,16 @@ var (
 // withRolePrefix returns the files with the roles' names begun by prefix.
 func withRolePrefix(prefix string) (fs.FS, error) {
 	if !rolePrefixShape.MatchString(prefix) {
-		return nil, fmt.Errorf("role prefix %q: must be 1 to 50 lower-case letters, digits and underscores, not begun by a digit", prefix)
+		return nil, badPrefix(prefix)
 	}
 	if prefix == DefaultRolePrefix {
 		return files, nil
 	}
 	return prefixed{files, prefix}, nil
+}
+
+func badPrefix(prefix string) error {
+	return fmt.Errorf("role prefix %q: must be 1 to 50 lower-case letters, digits and underscores, not begun by a digit", prefix)
 }
 
 // prefixed is the embedded files with other role names.

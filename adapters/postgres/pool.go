@@ -14,8 +14,9 @@ import (
 // connectTimeout bounds one attempt to reach the server.
 const connectTimeout = 5 * time.Second
 
-// Open connects to dsn with up to maxConns connections and checks that the
-// role is fit to serve. The caller closes the pool.
+// Open connects to dsn with up to maxConns connections. It returns a *RoleError
+// when row security and grants would not hold the role. The caller closes the
+// pool.
 func Open(ctx context.Context, dsn string, maxConns int32) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -34,29 +35,6 @@ func Open(ctx context.Context, dsn string, maxConns int32) (*pgxpool.Pool, error
 		return nil, err
 	}
 	return pool, nil
-}
-
-// checkRole refuses a role that row security and grants would not hold.
-func checkRole(ctx context.Context, pool *pgxpool.Pool) error {
-	var role string
-	var super, bypass, owner bool
-	err := pool.QueryRow(ctx, `
-		select r.rolname, r.rolsuper, r.rolbypassrls,
-		       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		               where n.nspname = 'lectern' and pg_has_role(r.oid, c.relowner, 'member'))
-		from pg_roles r where r.rolname = current_user`).Scan(&role, &super, &bypass, &owner)
-	if err != nil {
-		return fmt.Errorf("check database role: %w", asDomain(err))
-	}
-	switch {
-	case super:
-		return fmt.Errorf("refuse database role %q: it is a superuser, which row security does not hold; use lectern_app, lectern_worker or lectern_relay", role)
-	case bypass:
-		return fmt.Errorf("refuse database role %q: it has BYPASSRLS; use lectern_app, lectern_worker or lectern_relay", role)
-	case owner:
-		return fmt.Errorf("refuse database role %q: it owns the tables; the owner's DSN is for `lectern migrate` alone", role)
-	}
-	return nil
 }
 
 // CheckVersion returns an error unless the database's schema is at version

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -87,9 +86,9 @@ func stopServer(ctx context.Context, server *embeddedpostgres.Server) error {
 
 // withMigrator opens the owner's address for as long as use takes.
 func withMigrator(ctx context.Context, dsn, rolePrefix string, use func(*migrations.Migrator) error) (err error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := parseDSN("postgres.owner_dsn", dsn)
 	if err != nil {
-		return inputError{errors.New("postgres.owner_dsn is not an address like postgres://user:password@host:5432/database")}
+		return err
 	}
 	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -138,16 +137,49 @@ func (db *database) open(ctx context.Context, c configs.Config) error {
 		}
 	}
 	for _, role := range []struct {
-		pool    **pgxpool.Pool
-		dsn, at string
+		pool **pgxpool.Pool
+		dsn  string
+		duty postgres.Duty
 	}{
-		{&db.app, db.addresses.app, "app"}, {&db.worker, db.addresses.worker, "worker"}, {&db.relay, db.addresses.relay, "relay"},
+		{&db.app, db.addresses.app, postgres.App},
+		{&db.worker, db.addresses.worker, postgres.Worker},
+		{&db.relay, db.addresses.relay, postgres.Relay},
 	} {
-		if *role.pool, err = postgres.Open(ctx, role.dsn, int32(c.Postgres.MaxConns)); err != nil {
-			return fmt.Errorf("use postgres.%s_dsn: %w", role.at, err)
+		*role.pool, err = postgres.Open(ctx, role.dsn, int32(c.Postgres.MaxConns))
+		if err == nil {
+			err = postgres.CheckDuty(ctx, *role.pool, role.duty)
+		}
+		if err != nil {
+			return useRole(fmt.Sprintf("postgres.%s_dsn", role.duty), c.Postgres.RolePrefix+"_"+string(role.duty), err)
 		}
 	}
+	if err := checkBrokerRole(ctx, c, db.addresses); err != nil {
+		return err
+	}
 	return postgres.CheckVersion(ctx, db.app, latest)
+}
+
+// useRole says what to do about an address that can't be used.
+func useRole(key, wanted string, err error) error {
+	var refused *postgres.RoleError
+	if errors.As(err, &refused) {
+		return inputError{fmt.Errorf("use %s: %w\nlog in as a role like %s, which 'lectern migrate roles' makes", key, err, wanted)}
+	}
+	return fmt.Errorf("use %s: %w", key, err)
+}
+
+// checkBrokerRole refuses a broker on Postgres whose role would pass over row
+// security, should it be used in our database.
+func checkBrokerRole(ctx context.Context, c configs.Config, a addresses) error {
+	kind := brokers()[c.Broker.Kind]
+	dsn, ok := kind.withAddress(c.Broker.Options, a)[kind.dsn].(string)
+	if !ok {
+		return nil
+	}
+	if err := postgres.CheckRole(ctx, dsn); err != nil {
+		return useRole("broker.options."+kind.dsn, c.Postgres.RolePrefix+"_broker", err)
+	}
+	return nil
 }
 
 // close gives back the connections, then the server.

@@ -20,8 +20,9 @@ func (p *program) migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date, take it back, or look at it",
-		Long: `Applies the schema as the database's owner (postgres.owner_dsn). The service
-itself never logs in as the owner; it refuses a schema that is not up to date.
+		Long: `Applies the schema as the database's owner (postgres.owner_dsn), once 'roles' has
+made the roles as the administrator. The service itself logs in as neither; it
+refuses a schema that is not up to date.
 A Postgres of Lectern's own is migrated by every start, so it needs none of this.`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -39,7 +40,7 @@ A Postgres of Lectern's own is migrated by every start, so it needs none of this
 		},
 	}
 	down.Flags().BoolVar(&yes, "yes", false, "yes, delete all courses")
-	cmd.AddCommand(down, &cobra.Command{
+	cmd.AddCommand(p.rolesCommand(), down, &cobra.Command{
 		Use:     "up",
 		Short:   "Apply what is missing, register the broker's topics, and schedule the clean-up if pg_cron does it",
 		Example: "  LECTERN_POSTGRES__OWNER_DSN=postgres://... lectern --config postgres migrate up",
@@ -131,6 +132,9 @@ func (p *program) migrateStatus(ctx context.Context, t target) error {
 
 // registerTopics prepares the configured broker, as the service will find it.
 func registerTopics(ctx context.Context, c configs.Config, at addresses, log *slog.Logger) error {
+	if err := checkBrokerRole(ctx, c, at); err != nil {
+		return fmt.Errorf("register topics: %w", err)
+	}
 	module, err := brokerModule(c.Broker, at)
 	if err != nil {
 		return fmt.Errorf("register topics: %w", err)

@@ -21,6 +21,17 @@ type brokerKind struct {
 	dsn string
 }
 
+// withAddress returns the options with the address in them of a server of ours,
+// for a broker on Postgres whose options name no other.
+func (k brokerKind) withAddress(options map[string]any, a addresses) map[string]any {
+	if _, given := options[k.dsn]; k.dsn == "" || a.broker == "" || given {
+		return options
+	}
+	all := map[string]any{k.dsn: a.broker}
+	maps.Copy(all, options)
+	return all
+}
+
 // brokers is the registry: broker.kind to broker. A new one is a line here, a
 // folder under adapters and a file in configs.
 func brokers() map[string]brokerKind {

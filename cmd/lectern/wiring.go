@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -66,16 +65,10 @@ func quietly(log *slog.Logger) fxevent.Logger {
 	return events
 }
 
-// brokerModule makes the module of the configured kind. Beside a server of
-// ours, a broker on Postgres uses that, unless its options name another.
+// brokerModule makes the module of the configured kind.
 func brokerModule(b configs.Broker, a addresses) (fx.Option, error) {
 	kind := brokers()[b.Kind]
-	options := maps.Clone(b.Options)
-	if _, given := options[kind.dsn]; kind.dsn != "" && a.broker != "" && !given {
-		options = map[string]any{kind.dsn: a.broker}
-		maps.Copy(options, b.Options)
-	}
-	return kind.module(options)
+	return kind.module(kind.withAddress(b.Options, a))
 }
 
 // checkBroker lets the adapter look at its options before anything starts.
