@@ -16,7 +16,9 @@ type RoleError struct {
 }
 
 // Error implements error.
-func (e *RoleError) Error() string { return fmt.Sprintf("refuse database role %q: %s", e.Role, e.Reason) }
+func (e *RoleError) Error() string {
+	return fmt.Sprintf("refuse database role %q: %s", e.Role, e.Reason)
+}
 
 // querier is a connection, or a pool of them.
 type querier interface {
@@ -51,7 +53,8 @@ func checkRole(ctx context.Context, q querier) error {
 		      then 'owns the tables: the owner''s address is for ''lectern migrate'' alone'
 		    when n.nspowner = g.oid or exists (select from pg_catalog.pg_proc p where p.pronamespace = n.oid and p.proowner = g.oid)
 		      then 'owns the schema or its functions: the owner''s address is for ''lectern migrate'' alone'
-		    when has_schema_privilege(g.oid, n.oid, 'create') then 'may create in the schema lectern, and so replace what its functions call'
+		    when exists (select from aclexplode(n.nspacl) a where a.grantee in (g.oid, 0) and a.privilege_type = 'CREATE')
+		      then 'may create in the schema lectern, and so replace what its functions call'
 		    when g.rolcreaterole then 'has CREATEROLE, and could make itself a member of the owner'
 		    when g.rolreplication then 'has REPLICATION, and could read every table from the log'
 		    when g.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
