@@ -155,7 +155,7 @@ func jobOptions(field string, o *lecternv1.JobOptions) (domain.JobOptions, error
 	options := domain.JobOptions{MaxAttempts: int(o.GetMaxAttempts())}
 	if t := o.GetNotBefore(); t != nil {
 		if err := t.CheckValid(); err != nil {
-			return domain.JobOptions{}, domain.Invalid(field+".not_before", "must be a time between the years 1 and 9999")
+			return domain.JobOptions{}, domain.Invalid(field+".not_before", "must be a time in the years 1970 to 9999")
 		}
 		notBefore := t.AsTime()
 		options.NotBefore = &notBefore

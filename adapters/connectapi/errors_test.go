@@ -229,17 +229,21 @@ func TestOnlyTheKnownMayCall(t *testing.T) {
 
 func TestARequestThatBreaksARuleNamesTheField(t *testing.T) {
 	t.Parallel()
-	// The use cases panic: no request here may reach one.
-	c := client(t, start(t, connectapi.Config{Courses: fakeCourses{}}).url)
-	id := uuid.NewString()
-	for name, tt := range brokenRules(t, id) {
+	for name, tt := range brokenRules(t, uuid.NewString()) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := send(t, c, tt.request)
-			requireReason(t, err, connect.CodeInvalidArgument, tt.reason, tt.field)
-			require.ErrorContains(t, err, tt.field+": ")
+			requireBroken(t, tt)
 		})
 	}
+}
+
+// requireBroken sends a request to a server whose use cases panic: it may not
+// reach one.
+func requireBroken(t *testing.T, tt brokenRule) {
+	t.Helper()
+	err := send(t, client(t, start(t, connectapi.Config{Courses: fakeCourses{}}).url), tt.request)
+	requireReason(t, err, connect.CodeInvalidArgument, tt.reason, tt.field)
+	require.ErrorContains(t, err, tt.field+": ")
 }
 
 type brokenRule struct {

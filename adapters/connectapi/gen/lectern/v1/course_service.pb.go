@@ -613,7 +613,8 @@ type InitializeFSMRequest struct {
 	State State `protobuf:"varint,3,opt,name=state,proto3,enum=lectern.v1.State" json:"state,omitempty"`
 	// The jobs to queue, in order: 0 to 1,000, with at most 8 MiB of data in all.
 	Jobs []*JobRequest `protobuf:"bytes,4,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// Recorded with the event: a JSON object. Optional.
+	// Recorded with the event: a JSON object of at most 256 KiB, nested at most
+	// 100 deep. Optional.
 	Metadata      *structpb.Struct `protobuf:"bytes,5,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1074,17 +1075,19 @@ var File_lectern_v1_course_service_proto protoreflect.FileDescriptor
 const file_lectern_v1_course_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1flectern/v1/course_service.proto\x12\n" +
-	"lectern.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17lectern/v1/course.proto\x1a\x14lectern/v1/fsm.proto\x1a\x16lectern/v1/style.proto\"\xbe\x03\n" +
-	"\x13CreateCourseRequest\x12n\n" +
-	"\x05title\x18\x01 \x01(\tBX\xbaHU\xba\x01M\n" +
+	"lectern.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17lectern/v1/course.proto\x1a\x14lectern/v1/fsm.proto\x1a\x16lectern/v1/style.proto\"\xf0\x05\n" +
+	"\x13CreateCourseRequest\x12\xca\x02\n" +
+	"\x05title\x18\x01 \x01(\tB\xb3\x02\xbaH\xaf\x02\xba\x01M\n" +
 	"\x0etitle.required\x12/must not be empty: say what the course is about\x1a\n" +
-	"this != ''r\x03\x18\xe8\aR\x05title\x12\x99\x01\n" +
+	"this != ''\xba\x01_\n" +
+	"\ftitle.letter\x12 must contain a letter or a digit\x1a-this == '' || this.matches('[\\\\p{L}\\\\p{Nd}]')\xba\x01u\n" +
+	"\rtitle.control\x12#must not contain control characters\x1a?!this.matches('[\\\\x00-\\\\x08\\\\x0e-\\\\x1f\\\\x7f-\\\\x84\\\\x86-\\\\x9f]')r\x03\x18\xe8\aR\x05title\x12\x99\x01\n" +
 	"\blanguage\x18\x02 \x01(\tB}\xbaHz\xba\x01s\n" +
 	"\flanguage.tag\x12+must be a language tag such as \"en\" or \"ru\"\x1a6this.matches('^([A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*)?$')r\x02\x18#R\blanguage\x121\n" +
 	"\x05style\x18\x03 \x01(\x0e2\x11.lectern.v1.StyleB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05style\x120\n" +
-	"\bsettings\x18\x04 \x01(\v2\x14.lectern.v1.SettingsR\bsettings\x126\n" +
-	"\x0fidempotency_key\x18\x05 \x01(\tB\r\xbaH\n" +
-	"\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"B\n" +
+	"\bsettings\x18\x04 \x01(\v2\x14.lectern.v1.SettingsR\bsettings\x12\x8a\x01\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tBa\xbaH^\xba\x01Q\n" +
+	"\x13idempotency_key.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"B\n" +
 	"\x14CreateCourseResponse\x12*\n" +
 	"\x06course\x18\x01 \x01(\v2\x12.lectern.v1.CourseR\x06course\"9\n" +
 	"\x10GetCourseRequest\x12%\n" +
@@ -1098,30 +1101,30 @@ const file_lectern_v1_course_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\tpageToken\"k\n" +
 	"\x13ListCoursesResponse\x12,\n" +
 	"\acourses\x18\x01 \x03(\v2\x12.lectern.v1.CourseR\acourses\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf9\x02\n" +
 	"\x15UploadDocumentRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x1e\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80 R\x04name\x12\xcf\x01\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12g\n" +
+	"\x04name\x18\x02 \x01(\tBS\xbaHP\xba\x01F\n" +
+	"\bname.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')r\x05\x10\x01\x18\x80 R\x04name\x12\xcf\x01\n" +
 	"\acontent\x18\x03 \x01(\fB\xb4\x01\xbaH\xb0\x01\xba\x015\n" +
 	"\x10content.required\x12\x11must not be empty\x1a\x0esize(this) > 0\xba\x01u\n" +
 	"\x12DOCUMENT_TOO_LARGE\x12Gmust have at most 64 MiB: split the document, or leave out its pictures\x1a\x16size(this) <= 67108864R\acontent\"J\n" +
 	"\x16UploadDocumentResponse\x120\n" +
-	"\bdocument\x18\x01 \x01(\v2\x14.lectern.v1.DocumentR\bdocument\"z\n" +
+	"\bdocument\x18\x01 \x01(\v2\x14.lectern.v1.DocumentR\bdocument\"\xcf\x01\n" +
 	"\x19InitiateGenerationRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x126\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\r\xbaH\n" +
-	"\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"\xc5\x01\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x8a\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tBa\xbaH^\xba\x01Q\n" +
+	"\x13idempotency_key.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"\xc5\x01\n" +
 	"\x1aInitiateGenerationResponse\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x121\n" +
 	"\tfsm_state\x18\x02 \x01(\v2\x14.lectern.v1.FSMStateR\bfsmState\x12>\n" +
 	"\x0eoutbox_entries\x18\x03 \x03(\v2\x17.lectern.v1.QueuedEntryR\routboxEntries\x12\x1d\n" +
 	"\n" +
-	"from_cache\x18\x04 \x01(\bR\tfromCache\"\xd8\x02\n" +
+	"from_cache\x18\x04 \x01(\bR\tfromCache\"\xad\x03\n" +
 	"\x14InitializeFSMRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x126\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\r\xbaH\n" +
-	"\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\x123\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x8a\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tBa\xbaH^\xba\x01Q\n" +
+	"\x13idempotency_key.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\x123\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x11.lectern.v1.StateB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05state\x12w\n" +
 	"\x04jobs\x18\x04 \x03(\v2\x16.lectern.v1.JobRequestBK\xbaHH\xba\x01E\n" +
@@ -1137,18 +1140,20 @@ const file_lectern_v1_course_service_proto_rawDesc = "" +
 	"\x0eafter_event_no\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fafterEventNo\x12#\n" +
 	"\rsnapshot_only\x18\x03 \x01(\bR\fsnapshotOnly\">\n" +
 	"\x13WatchCourseResponse\x12'\n" +
-	"\x05event\x18\x01 \x01(\v2\x11.lectern.v1.EventR\x05event\"\x9a\x01\n" +
+	"\x05event\x18\x01 \x01(\v2\x11.lectern.v1.EventR\x05event\"\xba\x02\n" +
 	"\x17CancelGenerationRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x126\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\r\xbaH\n" +
-	"\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\"M\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x8a\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tBa\xbaH^\xba\x01Q\n" +
+	"\x13idempotency_key.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\x12k\n" +
+	"\x06reason\x18\x03 \x01(\tBS\xbaHP\xba\x01H\n" +
+	"\n" +
+	"reason.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')r\x03\x18\xe8\aR\x06reason\"M\n" +
 	"\x18CancelGenerationResponse\x121\n" +
-	"\tfsm_state\x18\x01 \x01(\v2\x14.lectern.v1.FSMStateR\bfsmState\"y\n" +
+	"\tfsm_state\x18\x01 \x01(\v2\x14.lectern.v1.FSMStateR\bfsmState\"\xce\x01\n" +
 	"\x18RestartGenerationRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x126\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tB\r\xbaH\n" +
-	"\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"N\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x8a\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tBa\xbaH^\xba\x01Q\n" +
+	"\x13idempotency_key.nul\x12 must not contain a NUL character\x1a\x18!this.contains('\\u0000')\xd8\x01\x01r\x05\x10\b\x18\xff\x01R\x0eidempotencyKey\"N\n" +
 	"\x19RestartGenerationResponse\x121\n" +
 	"\tfsm_state\x18\x01 \x01(\v2\x14.lectern.v1.FSMStateR\bfsmState2\xa3\x06\n" +
 	"\rCourseService\x12Q\n" +

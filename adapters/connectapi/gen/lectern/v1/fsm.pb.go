@@ -731,9 +731,9 @@ type JobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The queue it goes to.
 	Queue Queue `protobuf:"varint,1,opt,name=queue,proto3,enum=lectern.v1.Queue" json:"queue,omitempty"`
-	// What the worker is to know: a JSON object of at most 256 KiB. The
-	// pipeline's own jobs have course_id and, for document-processing,
-	// document_id. Numbers are IEEE 754 doubles: give larger integers as strings.
+	// What the worker is to know: a JSON object of at most 256 KiB with its
+	// numbers written out, nested at most 100 deep. The pipeline's own jobs have
+	// course_id and, for document-processing, document_id, both UUIDs. Numbers are IEEE 754 doubles: give larger integers as strings.
 	Data *structpb.Struct `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// How it is delivered; leave it out for the defaults.
 	Options       *JobOptions `protobuf:"bytes,3,opt,name=options,proto3" json:"options,omitempty"`
@@ -795,7 +795,8 @@ func (x *JobRequest) GetOptions() *JobOptions {
 // JobOptions say how a job is delivered.
 type JobOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job waits in the outbox until then. Without it, it leaves at once.
+	// The job waits in the outbox until then: a time in the years 1970 to 9999.
+	// Without it, it leaves at once.
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
 	// Attempts that a worker makes before it gives up: 1 to 100, or 0 for the
 	// server's default.
@@ -902,11 +903,11 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"\x05queue\x18\x01 \x01(\x0e2\x11.lectern.v1.QueueB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05queue\x123\n" +
 	"\x04data\x18\x02 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x04data\x120\n" +
-	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"u\n" +
+	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"\x7f\n" +
 	"\n" +
-	"JobOptions\x129\n" +
+	"JobOptions\x12C\n" +
 	"\n" +
-	"not_before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x12,\n" +
+	"not_before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\b\xbaH\x05\xb2\x01\x022\x00R\tnotBefore\x12,\n" +
 	"\fmax_attempts\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts*\xcb\x03\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
