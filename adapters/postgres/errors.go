@@ -65,10 +65,11 @@ func unavailable(err error) error {
 	return err
 }
 
-// retryable tells the SQLSTATEs of a server that is starting, stopping, full,
-// or that picked this transaction to lose.
+// retryable tells the SQLSTATEs of a server that is starting, stopping, full or
+// out of patience (statement_timeout, lock_timeout), or that picked this
+// transaction to lose.
 func retryable(code string) bool {
-	return slices.Contains([]string{"40001", "40P01", "53300", "57P01", "57P02", "57P03"}, code)
+	return slices.Contains([]string{"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"}, code)
 }
 
 func isCode(err error, codes ...string) bool {

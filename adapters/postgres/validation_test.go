@@ -50,7 +50,7 @@ func (tb table) takes(t require.TestingT, ctx context.Context, insert string, ar
 func (tb table) takesCourse(t require.TestingT, ctx context.Context, c domain.Course) bool {
 	return tb.takes(t, ctx, `
 		insert into courses (id, organization_id, user_id, title, slug, language, style, settings, generation_status, status_version, run, generation_metadata)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10::bigint, $11::integer, $12::jsonb)`,
 		c.ID, c.Owner.OrganizationID, c.Owner.UserID, c.Title, c.Slug, c.Language, string(c.Style), c.Settings,
 		string(c.State), c.Version, c.Run, c.Metadata)
 }
@@ -58,14 +58,14 @@ func (tb table) takesCourse(t require.TestingT, ctx context.Context, c domain.Co
 func (tb table) takesEntry(t require.TestingT, ctx context.Context, e domain.OutboxEntry) bool {
 	return tb.takes(t, ctx, `
 		insert into job_outbox (outbox_id, seq, entity_id, run, queue_name, job_data, job_options, created_at, processed_at, attempts, next_attempt_at, dead_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		values ($1, $2::bigint, $3, $4::integer, $5, $6::jsonb, $7::jsonb, $8::timestamptz, $9::timestamptz, $10::integer, $11::timestamptz, $12::timestamptz)`,
 		e.ID, e.Seq, e.CourseID, e.Run, string(e.Queue), e.Data, e.Options, e.CreatedAt, e.ProcessedAt, e.Attempts, e.NextAttemptAt, e.DeadAt)
 }
 
 func (tb table) takesEvent(t require.TestingT, ctx context.Context, e domain.Event) bool {
 	return tb.takes(t, ctx, `
 		insert into fsm_events (event_id, entity_id, event_no, event_type, event_data, created_at, created_by)
-		values ($1, $2, $3, $4, $5, $6, $7)`,
+		values ($1, $2, $3::bigint, $4, $5::jsonb, $6::timestamptz, $7)`,
 		e.ID, e.CourseID, e.No, string(e.Type), e.Data, e.CreatedAt, string(e.CreatedBy))
 }
 
@@ -332,18 +332,18 @@ func TestARowThatBreaksARuleIsRefusedByNameAndAsNobodysFault(t *testing.T) {
 		require.Empty(t, domain.ReasonOf(err), "the caller did nothing wrong")
 	}
 
-	broken(`alter table fsm_events drop constraint fsm_events_event_type_check; update fsm_events set event_type = 'COFFEE'`)
+	broken(`alter domain event_type drop constraint event_type_check; update fsm_events set event_type = 'COFFEE'`)
 	_, err := b.courses.Events(t.Context(), b.caller, c.ID, 0, 10)
 	refused(err, "event_type")
 
-	broken(`alter table job_outbox drop constraint job_outbox_queue_name_check; update job_outbox set queue_name = ''`)
+	broken(`alter domain queue drop constraint queue_check; update job_outbox set queue_name = ''`)
 	_, err = b.courses.Entries(t.Context(), b.caller, c.ID)
 	refused(err, "queue_name")
 	entries, err := b.outbox.Claim(t.Context(), 10)
 	require.NoError(t, err, "the relay goes on")
 	require.Len(t, entries, 1)
 
-	broken(`alter table courses drop constraint courses_style_known_check; update courses set style = 'boring'`)
+	broken(`alter domain course_style drop constraint course_style_check; update courses set style = 'boring'`)
 	_, err = b.courses.Get(t.Context(), b.caller, c.ID)
 	refused(err, "style")
 
