@@ -3,7 +3,6 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,11 +63,11 @@ func checkText(field, s string, low, high int) error {
 	return nil
 }
 
-func checkTime(field string, t time.Time) error {
-	if t.IsZero() {
-		return Invalid(field, "must be set")
+func checkCreated(at time.Time) error {
+	if at.IsZero() {
+		return Invalid("created_at", "must be set")
 	}
-	return checkYear(field, &t)
+	return checkYear("created_at", &at)
 }
 
 // checkYear refuses a time that not every format and system can write down.
@@ -107,32 +106,43 @@ func CheckObject(field string, data json.RawMessage) (int, error) {
 	}
 	size, depth := len(data), 0
 	for i := 0; i < len(data); {
-		used, flaw := 1, ""
-		switch c := data[i]; {
-		case c == '{' || c == '[':
-			if depth++; depth > MaxJSONDepth {
-				return 0, Invalid(field, "must not be nested more than %d deep", MaxJSONDepth)
-			}
-		case c == '}' || c == ']':
-			depth--
-		case c == '"':
-			used, flaw = readString(data[i:])
-		case c == '-' || '0' <= c && c <= '9':
-			var power int
-			used, power, flaw = readNumber(data[i:])
-			size += power
+		t := readToken(data[i:])
+		if t.flaw != "" {
+			return 0, Invalid(field, "%s", t.flaw)
 		}
-		if flaw != "" {
-			return 0, Invalid(field, "%s", flaw)
+		if depth += t.nesting; depth > MaxJSONDepth {
+			return 0, Invalid(field, "must not be nested more than %d deep", MaxJSONDepth)
 		}
-		i += used
+		size += t.power
+		i += t.used
 	}
 	return size, nil
 }
 
-// readString measures the string that valid JSON begins with, and says what
-// the database can't hold in it.
-func readString(data []byte) (used int, flaw string) {
+// token is a piece of JSON.
+type token struct {
+	used    int    // its bytes
+	nesting int    // 1 for what opens an object or a list, -1 for what closes one
+	power   int    // by how many digits its power of ten makes it longer
+	flaw    string // what the database can't hold in it
+}
+
+// readToken reads the token that valid JSON begins with.
+func readToken(data []byte) token {
+	switch c := data[0]; {
+	case c == '{' || c == '[':
+		return token{used: 1, nesting: 1}
+	case c == '}' || c == ']':
+		return token{used: 1, nesting: -1}
+	case c == '"':
+		return readString(data)
+	case c == '-' || '0' <= c && c <= '9':
+		return readNumber(data)
+	}
+	return token{used: 1}
+}
+
+func readString(data []byte) token {
 	i := 1
 	for data[i] != '"' {
 		if data[i] != '\\' {
@@ -145,16 +155,16 @@ func readString(data []byte) (used int, flaw string) {
 		}
 		r := escaped(data[i:])
 		if i += 6; r == 0 {
-			return 0, "must not contain a NUL character"
+			return token{flaw: "must not contain a NUL character"}
 		}
 		if utf16.IsSurrogate(r) {
 			if !bytes.HasPrefix(data[i:], []byte(`\u`)) || utf16.DecodeRune(r, escaped(data[i:])) == utf8.RuneError {
-				return 0, "must not contain half of a surrogate pair"
+				return token{flaw: "must not contain half of a surrogate pair"}
 			}
 			i += 6
 		}
 	}
-	return i + 1, ""
+	return token{used: i + 1}
 }
 
 // escaped reads the number of an escape like \u00e4.
@@ -166,20 +176,19 @@ func escaped(data []byte) rune {
 	return rune(n)
 }
 
-// readNumber measures the number that JSON begins with, returns by how many
-// digits its power of ten makes it longer, and says whether nobody can hold it.
-func readNumber(data []byte) (used, power int, flaw string) {
+func readNumber(data []byte) token {
+	used, power := 0, 0
 	for used < len(data) && strings.IndexByte("+-.0123456789eE", data[used]) >= 0 {
 		used++
 	}
 	literal := string(data[:used])
-	value, err := strconv.ParseFloat(literal, 64)
+	_, err := strconv.ParseFloat(literal, 64)
 	if i := strings.IndexAny(literal, "eE"); err == nil && i >= 0 {
 		power, err = strconv.Atoi(literal[i+1:])
 		power = max(power, -power)
 	}
-	if err != nil || used > maxNumberBytes || power > maxNumberBytes || math.IsInf(value, 0) {
-		return 0, 0, "must not contain a number that is too long or too large for a double"
+	if err != nil || used > maxNumberBytes || power > maxNumberBytes {
+		return token{flaw: "must not contain a number that is too long or too large for a double"}
 	}
-	return used, power, ""
+	return token{used: used, power: power}
 }

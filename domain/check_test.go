@@ -13,13 +13,12 @@ import (
 )
 
 // requireField refuses an error that the caller could not act on.
-func requireField(t *testing.T, err error) *domain.Error {
+func requireField(t *testing.T, err error) {
 	t.Helper()
 	var refused *domain.Error
 	require.ErrorAs(t, err, &refused)
 	require.NotEmpty(t, refused.Field, "%v names no field", err)
 	require.NotEmpty(t, refused.Message)
-	return refused
 }
 
 func nested(depth int) string {

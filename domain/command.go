@@ -142,7 +142,7 @@ func (s FSMState) Validate() error {
 		checkOneOf("state", s.State, States()),
 		checkLeast("version", s.Version, 1),
 		checkOneOf("created_by", s.CreatedBy, Actors()),
-		checkTime("created_at", s.CreatedAt),
+		checkCreated(s.CreatedAt),
 	)
 }
 
@@ -159,7 +159,7 @@ func (e QueuedEntry) Validate() error {
 	return cmp.Or(
 		checkID("outbox_id", e.ID),
 		checkText("queue_name", string(e.Queue), 1, maxQueueRunes),
-		checkTime("created_at", e.CreatedAt),
+		checkCreated(e.CreatedAt),
 	)
 }
 

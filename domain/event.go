@@ -89,7 +89,7 @@ func (e Event) Validate() error {
 		checkLeast("event_no", e.No, 1),
 		checkOneOf("event_type", e.Type, EventTypes()),
 		checkStored("event_data", e.Data),
-		checkTime("created_at", e.CreatedAt),
+		checkCreated(e.CreatedAt),
 		checkOneOf("created_by", e.CreatedBy, Actors()),
 	)
 }

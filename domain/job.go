@@ -98,17 +98,19 @@ func (j Job) check() (int, error) {
 	if _, err := ParseQueue(string(j.Queue)); err != nil {
 		return 0, err
 	}
-	size, err := len(j.Data), error(nil)
-	if size <= MaxJobBytes {
-		if size, err = CheckObject("data", j.Data); err != nil {
-			return 0, err
-		}
+	tooLarge := &Error{
+		Reason: ReasonJobTooLarge, Field: "data",
+		Message: "a job's data is at most 256 KiB: put large content into a document and its id into the job",
+	}
+	if len(j.Data) > MaxJobBytes {
+		return 0, tooLarge
+	}
+	size, err := CheckObject("data", j.Data)
+	if err != nil {
+		return 0, err
 	}
 	if size > MaxJobBytes {
-		return 0, &Error{
-			Reason: ReasonJobTooLarge, Field: "data",
-			Message: "a job's data is at most 256 KiB: put large content into a document and its id into the job",
-		}
+		return 0, tooLarge
 	}
 	// A worker would have to drop what it can't read.
 	if err := json.Unmarshal(j.Data, &JobData{}); err != nil {

@@ -49,7 +49,7 @@ func (e OutboxEntry) Validate() error {
 		checkText("queue_name", string(e.Queue), 1, maxQueueRunes),
 		checkStored("job_data", e.Data),
 		Within("job_options", e.Options.Validate()),
-		checkTime("created_at", e.CreatedAt),
+		checkCreated(e.CreatedAt),
 		checkYear("processed_at", e.ProcessedAt),
 		checkLeast("attempts", e.Attempts, 0),
 		checkText("last_error", e.LastError, 0, math.MaxInt),

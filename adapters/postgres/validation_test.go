@@ -33,7 +33,7 @@ func tableOf(t *testing.T) table {
 
 // takes reports whether the table takes a row, which is not kept. Only a check
 // may refuse it.
-func (tb table) takes(t require.TestingT, ctx context.Context, insert string, args ...any) bool {
+func (tb table) takes(ctx context.Context, t require.TestingT, insert string, args ...any) bool {
 	tx, err := tb.conn.Begin(ctx)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(ctx)) }()
@@ -47,23 +47,23 @@ func (tb table) takes(t require.TestingT, ctx context.Context, insert string, ar
 	return true
 }
 
-func (tb table) takesCourse(t require.TestingT, ctx context.Context, c domain.Course) bool {
-	return tb.takes(t, ctx, `
+func (tb table) takesCourse(ctx context.Context, t require.TestingT, c domain.Course) bool {
+	return tb.takes(ctx, t, `
 		insert into courses (id, organization_id, user_id, title, slug, language, style, settings, generation_status, status_version, run, generation_metadata)
 		values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10::bigint, $11::integer, $12::jsonb)`,
 		c.ID, c.Owner.OrganizationID, c.Owner.UserID, c.Title, c.Slug, c.Language, string(c.Style), c.Settings,
 		string(c.State), c.Version, c.Run, c.Metadata)
 }
 
-func (tb table) takesEntry(t require.TestingT, ctx context.Context, e domain.OutboxEntry) bool {
-	return tb.takes(t, ctx, `
+func (tb table) takesEntry(ctx context.Context, t require.TestingT, e domain.OutboxEntry) bool {
+	return tb.takes(ctx, t, `
 		insert into job_outbox (outbox_id, seq, entity_id, run, queue_name, job_data, job_options, created_at, processed_at, attempts, next_attempt_at, dead_at)
 		values ($1, $2::bigint, $3, $4::integer, $5, $6::jsonb, $7::jsonb, $8::timestamptz, $9::timestamptz, $10::integer, $11::timestamptz, $12::timestamptz)`,
 		e.ID, e.Seq, e.CourseID, e.Run, string(e.Queue), e.Data, e.Options, e.CreatedAt, e.ProcessedAt, e.Attempts, e.NextAttemptAt, e.DeadAt)
 }
 
-func (tb table) takesEvent(t require.TestingT, ctx context.Context, e domain.Event) bool {
-	return tb.takes(t, ctx, `
+func (tb table) takesEvent(ctx context.Context, t require.TestingT, e domain.Event) bool {
+	return tb.takes(ctx, t, `
 		insert into fsm_events (event_id, entity_id, event_no, event_type, event_data, created_at, created_by)
 		values ($1, $2, $3::bigint, $4, $5::jsonb, $6::timestamptz, $7)`,
 		e.ID, e.CourseID, e.No, string(e.Type), e.Data, e.CreatedAt, string(e.CreatedBy))
@@ -184,24 +184,24 @@ func eventFields() []field[domain.Event] {
 // checkAgreement holds the domain's rules against the table's, first a value at
 // a time, each on its boundary, then in mixtures.
 func checkAgreement[Row any](
-	t *testing.T, fields []field[Row], fresh func() Row, validate func(Row) error, takes func(require.TestingT, context.Context, Row) bool,
+	t *testing.T, fields []field[Row], fresh func() Row, validate func(Row) error, takes func(context.Context, require.TestingT, Row) bool,
 ) {
 	t.Helper()
 	require.NoError(t, validate(fresh()))
-	require.True(t, takes(t, t.Context(), fresh()))
+	require.True(t, takes(t.Context(), t, fresh()))
 	for _, f := range fields {
 		t.Run(f.name, func(t *testing.T) {
 			for _, set := range f.good {
 				row := fresh()
 				set(&row)
 				require.NoError(t, validate(row))
-				require.True(t, takes(t, t.Context(), row), "the table refuses %+v", row)
+				require.True(t, takes(t.Context(), t, row), "the table refuses %+v", row)
 			}
 			for _, set := range f.bad {
 				row := fresh()
 				set(&row)
 				require.ErrorIs(t, validate(row), &domain.Error{Reason: domain.ReasonInvalidField})
-				require.False(t, takes(t, t.Context(), row), "the table takes %+v", row)
+				require.False(t, takes(t.Context(), t, row), "the table takes %+v", row)
 			}
 		})
 	}
@@ -214,7 +214,7 @@ func checkAgreement[Row any](
 			}
 			setters[rapid.IntRange(0, len(setters)-1).Draw(rt, f.name)](&row)
 		}
-		require.Equal(rt, validate(row) == nil, takes(rt, t.Context(), row), "%+v", row)
+		require.Equal(rt, validate(row) == nil, takes(t.Context(), rt, row), "%+v", row)
 	})
 }
 
@@ -256,7 +256,7 @@ func TestDomainAndTableAgreeOnOptionsAsTheyAreWritten(t *testing.T) {
 		if err == nil {
 			err = decoded.Validate()
 		}
-		require.Equal(t, err == nil, tb.takes(t, t.Context(), `
+		require.Equal(t, err == nil, tb.takes(t.Context(), t, `
 			insert into job_outbox (outbox_id, entity_id, run, queue_name, job_data, job_options)
 			values (gen_random_uuid(), gen_random_uuid(), 1, 'summarization', '{}', $1)`, options), "%s: %v", options, err)
 	}
@@ -286,7 +286,7 @@ func TestOnlyAPendingEntryWaitsAndForADateItHas(t *testing.T) {
 		`null, null, null, '-infinity'`:     false,
 		`'backoff', 'infinity', null, null`: false,
 	} {
-		require.Equal(t, want, tb.takes(t, t.Context(), `
+		require.Equal(t, want, tb.takes(t.Context(), t, `
 			insert into job_outbox (outbox_id, entity_id, run, queue_name, job_data, parked, next_attempt_at, processed_at, dead_at)
 			values (gen_random_uuid(), gen_random_uuid(), 1, 'summarization', '{}', `+columns+`)`), columns)
 	}
@@ -296,7 +296,7 @@ func TestDomainAndTableAgreeOnKeysFingerprintsAndFileNames(t *testing.T) {
 	t.Parallel()
 	tb := tableOf(t)
 	key := func(key, print string) bool {
-		return tb.takes(t, t.Context(), `insert into idempotency_keys (organization_id, key, fingerprint, expires_at)
+		return tb.takes(t.Context(), t, `insert into idempotency_keys (organization_id, key, fingerprint, expires_at)
 			values (gen_random_uuid(), $1, $2, now() + interval '1 day')`, key, print)
 	}
 	fingerprint := strings.Repeat("0", 64)
@@ -310,7 +310,7 @@ func TestDomainAndTableAgreeOnKeysFingerprintsAndFileNames(t *testing.T) {
 	}
 	for _, s := range []string{"a.pdf", "план.docx", strings.Repeat("x", 255), "", strings.Repeat("x", 256), ".", "..", "...", "a/b", `a\b`, "a\nb", "a\u0085"} {
 		clean, err := domain.CleanFileName(s)
-		require.Equal(t, err == nil && clean == s, tb.takes(t, t.Context(), `
+		require.Equal(t, err == nil && clean == s, tb.takes(t.Context(), t, `
 			insert into documents (document_id, entity_id, organization_id, name, format, size_bytes, sha256, blob_key)
 			values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $1, 'md', 1, $2, 'k')`, s, fingerprint), "%q", s)
 	}
