@@ -11,7 +11,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -27,6 +26,7 @@ type WorkerConfig struct {
 // WorkerDeps are what the workers need.
 type WorkerDeps struct {
 	Steps     ports.Steps
+	Defence   *Defence
 	Broker    ports.Broker
 	Blobs     ports.Blobs
 	Extractor ports.Extractor
@@ -48,19 +48,16 @@ type Workers struct {
 }
 
 // stage is the work of one queue.
-type stage struct {
-	working domain.State // the state of a course while its jobs are done
-	run     func(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error)
-}
+type stage func(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error)
 
 // NewWorkers makes the workers; Run starts them.
 func NewWorkers(deps WorkerDeps) *Workers {
 	w := &Workers{WorkerDeps: deps}
 	w.stages = map[domain.Queue]stage{
-		domain.QueueDocumentProcessing:  {domain.StateStage2Processing, w.processDocument},
-		domain.QueueSummarization:       {domain.StateStage3Summarizing, w.summarize},
-		domain.QueueStructureAnalysis:   {domain.StateStage4Analyzing, w.analyze},
-		domain.QueueStructureGeneration: {domain.StateStage5Generating, w.generate},
+		domain.QueueDocumentProcessing:  w.processDocument,
+		domain.QueueSummarization:       w.summarize,
+		domain.QueueStructureAnalysis:   w.analyze,
+		domain.QueueStructureGeneration: w.generate,
 	}
 	return w
 }
@@ -69,41 +66,7 @@ func NewWorkers(deps WorkerDeps) *Workers {
 // the broker, unless they are about to commit. It returns early only when a
 // queue can't be subscribed to, or its subscription breaks off.
 func (w *Workers) Run(ctx context.Context) error {
-	sub, err := w.Broker.Subscriber(ports.GroupWorkers)
-	if err != nil {
-		return fmt.Errorf("make subscriber: %w", err)
-	}
-	queues, ctx := errgroup.WithContext(ctx)
-	for queue := range w.stages {
-		// When one fails, the group's context ends the others.
-		queues.Go(func() error {
-			msgs, err := sub.Subscribe(ctx, string(queue))
-			if err != nil {
-				return fmt.Errorf("subscribe to %s: %w", queue, err)
-			}
-			return w.consume(ctx, queue, msgs)
-		})
-	}
-	return errors.Join(queues.Wait(), sub.Close())
-}
-
-// consume handles a queue's messages, Concurrency at a time.
-func (w *Workers) consume(ctx context.Context, queue domain.Queue, msgs <-chan *message.Message) error {
-	var jobs errgroup.Group
-	jobs.SetLimit(w.Config.Concurrency)
-	for msg := range msgs {
-		jobs.Go(func() error {
-			w.handle(ctx, queue, msg)
-			return nil
-		})
-	}
-	if err := jobs.Wait(); err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		return fmt.Errorf("consume %s: the broker ended the subscription", queue)
-	}
-	return nil
+	return consume(ctx, w.Broker, ports.GroupWorkers, w.Config.Concurrency, w.handle)
 }
 
 // handle settles one message: acknowledged when there is nothing more to do,
@@ -132,14 +95,13 @@ func (w *Workers) handle(ctx context.Context, queue domain.Queue, msg *message.M
 
 // do begins a job, works, and commits what came of it.
 func (w *Workers) do(ctx context.Context, d domain.Delivery) (domain.Verdict, error) {
-	stage := w.stages[d.Queue]
-	verdict, course, err := w.Steps.Begin(ctx, d, stage.working)
+	verdict, course, err := w.begin(ctx, d)
 	if err != nil || verdict != domain.VerdictWork {
 		return verdict, err
 	}
 	w.Signals.Events.Notify()
 
-	step, err := w.attempt(ctx, stage, d, course)
+	step, err := w.attempt(ctx, d, course)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", err // stopped in mid-work, not failed
@@ -150,6 +112,22 @@ func (w *Workers) do(ctx context.Context, d domain.Delivery) (domain.Verdict, er
 	}
 	step.Job = d
 	return w.commit(ctx, step)
+}
+
+// begin asks whether a job may be done: inbox, run, then layer 3 when the
+// course's state doesn't take it. Whatever becomes of layer 3, the state that
+// the course is in after it decides.
+func (w *Workers) begin(ctx context.Context, d domain.Delivery) (domain.Verdict, domain.Course, error) {
+	verdict, course, err := w.Steps.Begin(ctx, d)
+	switch {
+	case err != nil:
+	case verdict == domain.VerdictSkipped:
+		w.Defence.record(ctx, Layer3, d, DefenceSkipped, errCourseGone)
+	case verdict == domain.VerdictUnfit:
+		w.Defence.beforeWork(ctx, d, course)
+		return w.Steps.BeginOrSkip(ctx, d)
+	}
+	return verdict, course, err
 }
 
 // commit stores a step. A result that the database won't take, however often
@@ -168,7 +146,7 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 
 // attempt runs a stage's work within its time. A panic in it is an error of
 // this job, not the end of the process.
-func (w *Workers) attempt(ctx context.Context, s stage, d domain.Delivery, c domain.Course) (step domain.Step, err error) {
+func (w *Workers) attempt(ctx context.Context, d domain.Delivery, c domain.Course) (step domain.Step, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Config.JobTimeout)
 	defer cancel()
 	defer func() {
@@ -177,7 +155,7 @@ func (w *Workers) attempt(ctx context.Context, s stage, d domain.Delivery, c dom
 			err = fmt.Errorf("do job: panic: %v", r)
 		}
 	}()
-	return s.run(ctx, d, c)
+	return w.stages[d.Queue](ctx, d, c)
 }
 
 // failure makes the step of a failed attempt: another attempt later, or, when

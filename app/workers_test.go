@@ -22,17 +22,26 @@ import (
 // steps records what the workers commit. The real one is proven in
 // adapters/postgres.
 type steps struct {
-	mu       sync.Mutex
-	verdict  domain.Verdict
-	course   domain.Course
-	docs     []domain.Document
-	beginErr error
-	refuse   error // of the first Advance
-	advanced []domain.Step
+	mu                  sync.Mutex
+	verdict             domain.Verdict
+	course              domain.Course
+	docs                []domain.Document
+	beginErr, courseErr error
+	refuse              error          // of the first Advance
+	settled             domain.Verdict // of BeginOrSkip
+	advanced            []domain.Step
 }
 
-func (s *steps) Begin(context.Context, domain.Delivery, domain.State) (domain.Verdict, domain.Course, error) {
+func (s *steps) Begin(context.Context, domain.Delivery) (domain.Verdict, domain.Course, error) {
 	return s.verdict, s.course, s.beginErr
+}
+
+func (s *steps) BeginOrSkip(context.Context, domain.Delivery) (domain.Verdict, domain.Course, error) {
+	return s.settled, s.course, nil
+}
+
+func (s *steps) Course(context.Context, uuid.UUID) (domain.Course, error) {
+	return s.course, s.courseErr
 }
 
 func (s *steps) Advance(_ context.Context, step domain.Step) (domain.Verdict, error) {
@@ -125,15 +134,21 @@ func (generator) Generate(context.Context, domain.Course, domain.Analysis, []dom
 }
 
 type workshop struct {
-	steps  *steps
-	broker *queueBroker
-	deps   app.WorkerDeps
-	cancel context.CancelFunc
+	steps    *steps
+	commands *initializer
+	stats    *app.DefenceStats
+	broker   *queueBroker
+	deps     app.WorkerDeps
+	cancel   context.CancelFunc
 }
 
 func newWorkshop() *workshop {
 	w := &workshop{
-		steps:  &steps{verdict: domain.VerdictWork, course: domain.Course{ID: uuid.New(), Settings: domain.Settings{Pipeline: domain.PipelineAutomatic}}},
+		steps: &steps{verdict: domain.VerdictWork, course: domain.Course{
+			ID: uuid.New(), Owner: domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()},
+			State: domain.StatePending, Run: 3, Settings: domain.Settings{Pipeline: domain.PipelineAutomatic},
+		}},
+		commands: &initializer{}, stats: app.NewDefenceStats(),
 		broker: &queueBroker{broker: *newBroker(), queues: map[string]chan *message.Message{}},
 	}
 	for _, q := range domain.Queues() {
@@ -146,6 +161,7 @@ func newWorkshop() *workshop {
 		Backoff: app.Backoff{Base: time.Second, Max: time.Minute, Random: func() float64 { return 0 }},
 		Config:  app.WorkerConfig{Concurrency: 2, JobTimeout: time.Minute, MaxAttempts: 3},
 	}
+	w.deps.Defence = app.NewDefence(w.commands, w.deps.Signals, w.stats, quiet())
 	return w
 }
 
@@ -162,10 +178,16 @@ func (w *workshop) deliver(t *testing.T, queue domain.Queue, data domain.JobData
 
 func (w *workshop) deliverMessage(t *testing.T, queue domain.Queue, msg *message.Message) bool {
 	t.Helper()
+	return w.settle(t, app.NewWorkers(w.deps).Run, queue, msg)
+}
+
+// settle runs a consumer on one message and reports whether it was acked.
+func (w *workshop) settle(t *testing.T, consumer func(context.Context) error, queue domain.Queue, msg *message.Message) bool {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	w.cancel = cancel
 	done := make(chan error, 1)
-	go func() { done <- app.NewWorkers(w.deps).Run(ctx) }()
+	go func() { done <- consumer(ctx) }()
 	defer func() {
 		cancel()
 		require.NoError(t, <-done)

@@ -24,6 +24,7 @@ type InitializeFSMCommand struct {
 	Fingerprint Fingerprint
 	InitiatedBy Actor
 	State       State
+	Run         int // the run that it is meant for; 0: whichever the course is on
 	Jobs        []Job
 	Metadata    json.RawMessage // a JSON object for the event; may be nil
 }

@@ -36,6 +36,36 @@ func ParseQueue(s string) (Queue, error) {
 	return "", Invalid("queue", "%q is not a queue; the queues are %v", s, Queues())
 }
 
+// InitialState returns the state of a course that is about to do q's jobs.
+func (q Queue) InitialState() State {
+	switch q {
+	case QueueDocumentProcessing:
+		return StateStage2Init
+	case QueueSummarization:
+		return StateStage3Init
+	case QueueStructureAnalysis:
+		return StateStage4Init
+	case QueueStructureGeneration:
+		return StateStage5Init
+	}
+	return ""
+}
+
+// WorkingState returns the state of a course while q's jobs are done.
+func (q Queue) WorkingState() State {
+	switch q {
+	case QueueDocumentProcessing:
+		return StateStage2Processing
+	case QueueSummarization:
+		return StateStage3Summarizing
+	case QueueStructureAnalysis:
+		return StateStage4Analyzing
+	case QueueStructureGeneration:
+		return StateStage5Generating
+	}
+	return ""
+}
+
 // Limits of a command's jobs; the defaults, which the config may lower.
 const (
 	MaxJobBytes     = 256 << 10 // bytes of one job's data

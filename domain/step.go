@@ -21,12 +21,14 @@ type Delivery struct {
 // Verdict says what a worker is to do with a delivery.
 type Verdict string
 
-// The verdicts. All but VerdictWork mean: acknowledge it, there is nothing to do.
+// The verdicts. All but VerdictWork and VerdictUnfit mean: acknowledge it,
+// there is nothing to do.
 const (
 	VerdictWork      Verdict = "work"
 	VerdictDuplicate Verdict = "duplicate" // the inbox has it: its effect is committed already
 	VerdictStale     Verdict = "stale"     // it belongs to an older run of the course
-	VerdictSkipped   Verdict = "skipped"   // the course is gone, or its state doesn't take this job
+	VerdictUnfit     Verdict = "unfit"     // the course's state doesn't take this job: layer 3 may mend that
+	VerdictSkipped   Verdict = "skipped"   // the course is gone, or its state doesn't take this job for good
 )
 
 // Step is all that one finished job changes; it commits whole or not at all.

@@ -15,10 +15,11 @@ import (
 
 var _ ports.Commands = (*Commands)(nil)
 
-// Commands implements ports.Commands as the role lectern_app.
+// Commands implements ports.Commands: as the role lectern_app for callers, and
+// InitializeFSM as lectern_worker for layers 2 and 3.
 type Commands struct{ pool *pgxpool.Pool }
 
-// NewCommands makes the command handler on a pool of lectern_app.
+// NewCommands makes the command handler on a pool of either role.
 func NewCommands(pool *pgxpool.Pool) *Commands { return &Commands{pool} }
 
 // jobRow is a job as the schema's functions take it.
@@ -46,9 +47,9 @@ type answerRow struct {
 // InitializeFSM implements ports.Commands.
 func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMCommand) (domain.InitializeFSMResult, error) {
 	var answer answerRow
-	err := s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+	err := s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0))`,
 		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
-		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint)).Scan(&answer)
+		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint), c.Run).Scan(&answer)
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
 	}

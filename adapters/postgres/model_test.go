@@ -164,7 +164,7 @@ func (m *model) work(rt *rapid.T, t *testing.T, b *bundle, c domain.Course) {
 	run := rapid.IntRange(max(1, m.run-1), m.run).Draw(rt, "run")
 	verdict, _, err := b.steps.Begin(t.Context(), domain.Delivery{
 		OutboxID: newID(t), CourseID: c.ID, Run: run, Queue: domain.QueueStructureAnalysis,
-	}, domain.StateStage4Analyzing)
+	})
 	require.NoError(rt, err)
 	switch {
 	case run != m.run:
@@ -175,7 +175,7 @@ func (m *model) work(rt *rapid.T, t *testing.T, b *bundle, c domain.Course) {
 		require.Equal(rt, domain.VerdictWork, verdict)
 		m.move(domain.StateStage4Analyzing, domain.EventStateTransitioned)
 	default:
-		require.NotEqual(rt, domain.VerdictWork, verdict)
+		require.Equal(rt, domain.VerdictUnfit, verdict)
 	}
 }
 

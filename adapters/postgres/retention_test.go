@@ -180,7 +180,7 @@ func TestCourseDoesNotPassAJobThatWasNotDoneHoweverOld(t *testing.T) {
 	c, entries := b.three(t)
 	onward := domain.Onward{States: []domain.State{domain.StateStage2Complete}}
 	for _, e := range entries[:2] {
-		b.begin(t, e, domain.StateStage2Processing)
+		b.begin(t, e)
 	}
 	b.advance(t, domain.Step{Job: delivery(entries[0]), OnLast: onward})
 	for _, e := range entries {
@@ -194,7 +194,7 @@ func TestCourseDoesNotPassAJobThatWasNotDoneHoweverOld(t *testing.T) {
 
 	b.advance(t, domain.Step{Job: delivery(entries[1]), OnLast: onward})
 	require.Equal(t, domain.StateStage2Processing, b.reload(t, c).State, "the third is left")
-	b.begin(t, entries[2], domain.StateStage2Processing)
+	b.begin(t, entries[2])
 	b.advance(t, domain.Step{Job: delivery(entries[2]), OnLast: onward})
 	require.Equal(t, domain.StateStage2Complete, b.reload(t, c).State)
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -25,24 +26,47 @@ type Steps struct {
 // NewSteps makes the worker's store on a pool of lectern_worker.
 func NewSteps(pool *pgxpool.Pool, group string) *Steps { return &Steps{pool, group} }
 
+// Course implements ports.Steps.
+func (s *Steps) Course(ctx context.Context, id uuid.UUID) (domain.Course, error) {
+	rows, err := s.pool.Query(ctx, selectCourse+`where id = $1`, id)
+	if err != nil {
+		return domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+	}
+	course, err := pgx.CollectExactlyOneRow(rows, scanCourse)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return domain.Course{}, domain.Errorf(domain.ReasonCourseNotFound, "there is no course %s", id)
+	}
+	if err != nil {
+		return domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+	}
+	return course, nil
+}
+
 // Begin implements ports.Steps.
-func (s *Steps) Begin(ctx context.Context, job domain.Delivery, working domain.State) (domain.Verdict, domain.Course, error) {
+func (s *Steps) Begin(ctx context.Context, job domain.Delivery) (domain.Verdict, domain.Course, error) {
+	return s.begin(ctx, `select begin_fit_job($1, $2, $3, $4, $5)`, job)
+}
+
+// BeginOrSkip implements ports.Steps.
+func (s *Steps) BeginOrSkip(ctx context.Context, job domain.Delivery) (domain.Verdict, domain.Course, error) {
+	return s.begin(ctx, `select begin_job($1, $2, $3, $4, $5)`, job)
+}
+
+func (s *Steps) begin(ctx context.Context, query string, job domain.Delivery) (domain.Verdict, domain.Course, error) {
 	var verdict domain.Verdict
-	err := s.pool.QueryRow(ctx, `select begin_job($1, $2, $3, $4, $5)`,
-		job.OutboxID, s.group, job.CourseID, job.Run, string(working)).Scan(&verdict)
+	err := s.pool.QueryRow(ctx, query, job.OutboxID, s.group, job.CourseID, job.Run, string(job.Queue.WorkingState())).Scan(&verdict)
 	if err != nil {
 		return "", domain.Course{}, fmt.Errorf("begin job: %w", asDomain(err))
 	}
-	if verdict != domain.VerdictWork {
+	if verdict != domain.VerdictWork && verdict != domain.VerdictUnfit {
 		return verdict, domain.Course{}, nil
 	}
-	rows, err := s.pool.Query(ctx, selectCourse+`where id = $1`, job.CourseID)
-	if err != nil {
-		return "", domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+	course, err := s.Course(ctx, job.CourseID)
+	if domain.ReasonOf(err) == domain.ReasonCourseNotFound { // it went in between
+		return domain.VerdictSkipped, domain.Course{}, nil
 	}
-	course, err := pgx.CollectExactlyOneRow(rows, scanCourse)
 	if err != nil {
-		return "", domain.Course{}, fmt.Errorf("read course of job: %w", asDomain(err))
+		return "", domain.Course{}, err
 	}
 	return verdict, course, nil
 }
@@ -50,6 +74,7 @@ func (s *Steps) Begin(ctx context.Context, job domain.Delivery, working domain.S
 // stepRow is a step as advance_course takes it.
 type stepRow struct {
 	Queue      domain.Queue            `json:"queue"`
+	Working    domain.State            `json:"working"`
 	Attempt    int                     `json:"attempt"`
 	DocumentID *uuid.UUID              `json:"document_id,omitempty"`
 	Documents  []domain.DocumentResult `json:"documents,omitempty"`
@@ -74,7 +99,7 @@ type onwardRow struct {
 // Advance implements ports.Steps.
 func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, error) {
 	row := stepRow{
-		Queue: step.Job.Queue, Attempt: step.Job.Attempt, DocumentID: step.Job.Data.DocumentID,
+		Queue: step.Job.Queue, Working: step.Job.Queue.WorkingState(), Attempt: step.Job.Attempt, DocumentID: step.Job.Data.DocumentID,
 		Documents: plainErrors(step.Documents), Analysis: step.Analysis, Structure: step.Structure, Metadata: step.Metadata,
 		Fail:   plain(step.Fail),
 		OnLast: onwardRow{append([]domain.State{}, step.OnLast.States...), jobRows(step.OnLast.Jobs)},

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"lectern/adapters/postgres"
 	"lectern/domain"
 )
 
@@ -19,9 +20,9 @@ func delivery(e domain.OutboxEntry) domain.Delivery {
 	}
 }
 
-func (b *bundle) begin(t *testing.T, e domain.OutboxEntry, working domain.State) domain.Verdict {
+func (b *bundle) begin(t *testing.T, e domain.OutboxEntry) domain.Verdict {
 	t.Helper()
-	v, _, err := b.steps.Begin(t.Context(), delivery(e), working)
+	v, _, err := b.steps.Begin(t.Context(), delivery(e))
 	require.NoError(t, err)
 	return v
 }
@@ -39,9 +40,9 @@ func TestFirstJobMovesTheCourseAndTheSecondFindsItThere(t *testing.T) {
 	c := b.course(t)
 	entries := b.start(t, c, domain.StateStage2Init, job(t, domain.QueueDocumentProcessing, c.ID), job(t, domain.QueueDocumentProcessing, c.ID))
 
-	require.Equal(t, domain.VerdictWork, b.begin(t, entries[0], domain.StateStage2Processing))
+	require.Equal(t, domain.VerdictWork, b.begin(t, entries[0]))
 	version := b.reload(t, c).Version
-	require.Equal(t, domain.VerdictWork, b.begin(t, entries[1], domain.StateStage2Processing))
+	require.Equal(t, domain.VerdictWork, b.begin(t, entries[1]))
 	require.Equal(t, version, b.reload(t, c).Version)
 	require.Equal(t, domain.StateStage2Processing, b.reload(t, c).State)
 }
@@ -51,14 +52,14 @@ func TestRedeliveredJobIsADuplicateAndChangesNothing(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	e := b.start(t, c, domain.StateStage5Init, job(t, domain.QueueStructureGeneration, c.ID))[0]
-	b.begin(t, e, domain.StateStage5Generating)
+	b.begin(t, e)
 	done := domain.Step{Job: delivery(e), Metadata: map[string]any{"lessons": 10}, OnLast: domain.Onward{
 		States: []domain.State{domain.StateStage5Complete, domain.StateFinalizing, domain.StateCompleted},
 	}}
 	require.Equal(t, domain.VerdictWork, b.advance(t, done))
 	before := b.rows(t)
 
-	require.Equal(t, domain.VerdictDuplicate, b.begin(t, e, domain.StateStage5Generating))
+	require.Equal(t, domain.VerdictDuplicate, b.begin(t, e))
 	verdict, err := b.steps.Advance(t.Context(), done)
 	require.NoError(t, err)
 	require.Contains(t, []domain.Verdict{domain.VerdictDuplicate, domain.VerdictSkipped}, verdict)
@@ -72,7 +73,7 @@ func TestResultCommittedTwiceInARunningStageCountsOnce(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	e := b.start(t, c, domain.StateStage2Init, job(t, domain.QueueDocumentProcessing, c.ID), job(t, domain.QueueDocumentProcessing, c.ID))[0]
-	b.begin(t, e, domain.StateStage2Processing)
+	b.begin(t, e)
 	require.Equal(t, domain.VerdictWork, b.advance(t, domain.Step{Job: delivery(e)}))
 	before := b.rows(t)
 	require.Equal(t, domain.VerdictDuplicate, b.advance(t, domain.Step{Job: delivery(e), Fail: "a second effect"}))
@@ -93,24 +94,122 @@ func TestJobOfAnOlderRunIsStale(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.start(t, c, domain.StateStage4Init)
-	require.Equal(t, domain.VerdictStale, b.begin(t, e, domain.StateStage4Analyzing))
+	require.Equal(t, domain.VerdictStale, b.begin(t, e))
 	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
 
 	byHand := delivery(e)
 	byHand.OutboxID, byHand.Run = uuid.New(), 0
-	verdict, _, err := b.steps.Begin(t.Context(), byHand, domain.StateStage4Analyzing)
+	verdict, _, err := b.steps.Begin(t.Context(), byHand)
 	require.NoError(t, err)
 	require.Equal(t, domain.VerdictWork, verdict, "a job without a run counts as current")
 }
 
-func TestJobThatItsCourseDoesNotTakeIsSkipped(t *testing.T) {
+func (b *bundle) beginOrSkip(t *testing.T, e domain.OutboxEntry) domain.Verdict {
+	t.Helper()
+	v, _, err := b.steps.BeginOrSkip(t.Context(), delivery(e))
+	require.NoError(t, err)
+	return v
+}
+
+func TestJobThatItsCourseDoesNotTakeIsUnfitUntilItIsSkippedForGood(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.course(t)
 	e := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureGeneration, c.ID))[0]
-	require.Equal(t, domain.VerdictSkipped, b.begin(t, e, domain.StateStage5Generating))
-	e.CourseID = uuid.New()
-	require.Equal(t, domain.VerdictSkipped, b.begin(t, e, domain.StateStage5Generating))
+	before := b.rows(t)
+	for range 2 {
+		verdict, course, err := b.steps.Begin(t.Context(), delivery(e))
+		require.NoError(t, err)
+		require.Equal(t, domain.VerdictUnfit, verdict)
+		require.Equal(t, b.reload(t, c), course)
+		require.Equal(t, before, b.rows(t), "an unfit job leaves nothing behind")
+	}
+
+	require.Equal(t, domain.VerdictSkipped, b.beginOrSkip(t, e))
+	require.Equal(t, before["processed_jobs"]+1, b.rows(t)["processed_jobs"])
+	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
+	require.Equal(t, domain.VerdictDuplicate, b.begin(t, e))
+	require.Equal(t, domain.VerdictDuplicate, b.beginOrSkip(t, e))
+}
+
+func TestJobOfADeletedCourseIsSkipped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := domain.OutboxEntry{ID: newID(t), CourseID: uuid.New(), Queue: domain.QueueStructureGeneration}
+	for _, e.Run = range []int{0, 1} {
+		require.Equal(t, domain.VerdictSkipped, b.begin(t, e))
+		require.Equal(t, domain.VerdictSkipped, b.beginOrSkip(t, e))
+	}
+	_, err := b.steps.Course(t.Context(), e.CourseID)
+	require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonCourseNotFound})
+}
+
+func TestResultThatCameTooLateForItsStageIsSkippedWhateverItIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, late := range map[string]domain.Step{
+		"done":    {OnLast: domain.Onward{States: []domain.State{domain.StateStage4Complete, domain.StateStage5Init}}},
+		"failed":  {Fail: "no luck"},
+		"retried": {Retry: &domain.Retry{Reason: "no luck", NotBefore: time.Now()}},
+	} {
+		c := b.course(t)
+		e := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))[0]
+		stray := e
+		stray.ID, stray.Run = newID(t), 0
+		b.begin(t, e)
+		require.Equal(t, domain.VerdictWork, b.begin(t, stray))
+		require.Equal(t, domain.VerdictWork, b.advance(t, domain.Step{Job: delivery(e), OnLast: domain.Onward{
+			States: []domain.State{domain.StateStage4Complete, domain.StateStage5Init},
+		}}))
+		events := b.events(t, c)
+
+		late.Job = delivery(stray)
+		if late.Retry != nil {
+			late.Retry.Job = job(t, domain.QueueStructureAnalysis, c.ID)
+		}
+		require.Equal(t, domain.VerdictSkipped, b.advance(t, late), name)
+		require.Equal(t, domain.StateStage5Init, b.reload(t, c).State, name)
+		require.Equal(t, events, b.events(t, c), name)
+		require.Equal(t, domain.VerdictDuplicate, b.begin(t, stray), name)
+	}
+}
+
+func TestWorkerGivesTheCommandInTheNameOfTheCoursesOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	worker := postgres.NewCommands(open(t, b.db.Worker))
+	c, err := b.steps.Course(t.Context(), b.course(t).ID)
+	require.NoError(t, err)
+	require.Equal(t, b.caller, c.Owner)
+
+	cmd := b.command(t, c, "layer3:key", domain.StateStage4Init)
+	cmd.Run, cmd.InitiatedBy = c.Run, domain.ActorWorker
+	first, err := worker.InitializeFSM(t.Context(), cmd)
+	require.NoError(t, err)
+	require.Equal(t, domain.ActorWorker, first.FSMState.CreatedBy)
+	require.Empty(t, first.OutboxEntries)
+	again, err := worker.InitializeFSM(t.Context(), cmd)
+	require.NoError(t, err)
+	require.True(t, again.FromCache)
+	require.Len(t, b.events(t, c), 1)
+}
+
+func TestCommandForAnotherRunIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	for _, run := range []int{c.Run + 1, c.Run + 2} {
+		cmd := b.command(t, c, "key-number-1", domain.StateStage4Init)
+		cmd.Run = run
+		before := b.rows(t)
+		_, err := b.commands.InitializeFSM(t.Context(), cmd)
+		require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonIllegalTransition})
+		require.Equal(t, before, b.rows(t))
+	}
+	cmd := b.command(t, c, "key-number-1", domain.StateStage4Init)
+	cmd.Run = c.Run
+	_, err := b.commands.InitializeFSM(t.Context(), cmd)
+	require.NoError(t, err)
 }
 
 func TestLastOfManyConcurrentJobsBeginsTheNextStageOnce(t *testing.T) {
@@ -125,7 +224,7 @@ func TestLastOfManyConcurrentJobsBeginsTheNextStageOnce(t *testing.T) {
 		entries := b.start(t, c, domain.StateStage2Init, jobs...)
 		next := make([]domain.Job, len(entries))
 		for i, e := range entries {
-			b.begin(t, e, domain.StateStage2Processing)
+			b.begin(t, e)
 			next[i] = job(t, domain.QueueSummarization, c.ID)
 		}
 		var wg sync.WaitGroup
@@ -153,7 +252,7 @@ func TestRetryQueuesTheJobAgainAndHoldsTheStageBack(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	e := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))[0]
-	b.begin(t, e, domain.StateStage4Analyzing)
+	b.begin(t, e)
 	again := job(t, domain.QueueStructureAnalysis, c.ID)
 	again.Options.Attempt = 1
 	require.Equal(t, domain.VerdictWork, b.advance(t, domain.Step{Job: delivery(e), Retry: &domain.Retry{
@@ -167,7 +266,7 @@ func TestRetryQueuesTheJobAgainAndHoldsTheStageBack(t *testing.T) {
 	require.Equal(t, 1, entries[1].Options.Attempt)
 	require.NotNil(t, entries[1].NextAttemptAt)
 	require.Contains(t, b.eventTypes(t, c), domain.EventJobFailed)
-	require.Equal(t, domain.VerdictDuplicate, b.begin(t, e, domain.StateStage4Analyzing))
+	require.Equal(t, domain.VerdictDuplicate, b.begin(t, e))
 }
 
 func TestFailedJobFailsTheCourseWithItsReason(t *testing.T) {
@@ -175,7 +274,7 @@ func TestFailedJobFailsTheCourseWithItsReason(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	e := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))[0]
-	b.begin(t, e, domain.StateStage4Analyzing)
+	b.begin(t, e)
 	b.advance(t, domain.Step{Job: delivery(e), Fail: "the generator is out of ideas"})
 	c = b.reload(t, c)
 	require.Equal(t, domain.StateFailed, c.State)
@@ -188,7 +287,7 @@ func TestStepStoresWhatItLearnedOfDocuments(t *testing.T) {
 	c := b.course(t)
 	good, bad := b.document(t, c, "good.md"), b.document(t, c, "bad.pdf")
 	e := b.start(t, c, domain.StateStage2Init, job(t, domain.QueueDocumentProcessing, c.ID))[0]
-	b.begin(t, e, domain.StateStage2Processing)
+	b.begin(t, e)
 	text := domain.Text{Blocks: []domain.Block{{Kind: domain.BlockHeading, Level: 1, Text: "Заголовок"}, {Kind: domain.BlockParagraph, Text: "Text."}}}
 	b.advance(t, domain.Step{Job: delivery(e), Documents: []domain.DocumentResult{
 		{ID: good.ID, Status: domain.DocumentProcessed, Text: &text, Chunks: domain.Chunks(text, 512, 50)},

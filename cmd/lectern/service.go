@@ -118,6 +118,10 @@ func prepare(ctx context.Context, broker ports.Broker) error {
 	return broker.Prepare(ctx, topics, []string{ports.GroupWorkers, ports.GroupBackup})
 }
 
+func runBackup(lc fx.Lifecycle, listener *app.BackupListener, fail context.CancelCauseFunc) {
+	background(lc, fail, "run backup listener", listener.Run)
+}
+
 func runWorkers(lc fx.Lifecycle, workers *app.Workers, fail context.CancelCauseFunc) {
 	background(lc, fail, "run workers", workers.Run)
 }

@@ -33,8 +33,21 @@ const (
 )
 
 // wire is the whole service: what is started stops in the reverse order, so
-// the API first, then the relay, the workers, the broker.
+// the API first, then the relay, the workers, the backup listener, the broker.
 func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail context.CancelCauseFunc) (fx.Option, error) {
+	parts, err := provide(c, log, db, fail)
+	if err != nil {
+		return nil, err
+	}
+	return fx.Options(
+		parts,
+		fx.Supply(fx.Annotate(l, fx.As(new(net.Listener)))),
+		fx.Invoke(prepareBroker, runBackup, runWorkers, runRelay, runRetention, watchServer, serveAPI),
+	), nil
+}
+
+// provide makes every part there is, and runs none.
+func provide(c configs.Config, log *slog.Logger, db *database, fail context.CancelCauseFunc) (fx.Option, error) {
 	broker, err := brokerModule(c.Broker, db.addresses)
 	if err != nil {
 		return nil, err
@@ -44,7 +57,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 		return nil, err
 	}
 	return fx.Options(
-		fx.Supply(c, log, db, fx.Annotate(l, fx.As(new(net.Listener)))),
+		fx.Supply(c, log, db),
 		fx.Provide(func() context.CancelCauseFunc { return fail }),
 		fx.WithLogger(quietly),
 		storage(),
@@ -52,7 +65,6 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 		broker,
 		cache,
 		useCases(),
-		fx.Invoke(prepareBroker, runWorkers, runRelay, runRetention, watchServer, serveAPI),
 	), nil
 }
 
@@ -140,7 +152,7 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newRelay, newWorkers, newRetention, app.NewHealth,
+		newCourses, newRelay, app.NewDefenceStats, newDefence, newBackup, newWorkers, newRetention, app.NewHealth,
 	))
 }
 
@@ -163,12 +175,27 @@ func newRelay(
 	})
 }
 
+// newDefence gives its commands as the workers' role, on any tenant's course,
+// and straight to the database.
+func newDefence(db *database, log *slog.Logger, signals app.Signals, stats *app.DefenceStats) *app.Defence {
+	return app.NewDefence(postgres.NewCommands(db.worker), signals, stats, log)
+}
+
+func newBackup(
+	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, backoff app.Backoff,
+) *app.BackupListener {
+	return app.NewBackupListener(app.BackupDeps{
+		Steps: steps, Defence: defence, Broker: broker, Backoff: backoff, Now: time.Now, Log: log,
+		Concurrency: c.Workers.Concurrency,
+	})
+}
+
 func newWorkers(
-	c configs.Config, log *slog.Logger, steps ports.Steps, broker ports.Broker, blobs ports.Blobs, extractor ports.Extractor,
-	generator ports.Generator, signals app.Signals, backoff app.Backoff,
+	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, blobs ports.Blobs,
+	extractor ports.Extractor, generator ports.Generator, signals app.Signals, backoff app.Backoff,
 ) *app.Workers {
 	return app.NewWorkers(app.WorkerDeps{
-		Steps: steps, Broker: broker, Blobs: blobs, Extractor: extractor, Generator: generator, Signals: signals,
+		Steps: steps, Defence: defence, Broker: broker, Blobs: blobs, Extractor: extractor, Generator: generator, Signals: signals,
 		Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
 	})
 }
