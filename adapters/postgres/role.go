@@ -92,7 +92,7 @@ func CheckDuty(ctx context.Context, pool *pgxpool.Pool, duty Duty) error {
 	for _, telling := range []struct {
 		duty     Duty
 		function string // that is granted for this duty alone
-	}{{App, "initialize_fsm_with_outbox"}, {Worker, "advance_course"}, {Relay, "bury_entries"}} {
+	}{{App, "create_course"}, {Worker, "advance_course"}, {Relay, "bury_entries"}} {
 		var login string
 		var known, may bool
 		err := pool.QueryRow(ctx, `

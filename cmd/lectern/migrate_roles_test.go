@@ -220,10 +220,10 @@ func TestServiceRefusesARoleOfAnotherDuty(t *testing.T) {
 	}
 	f.exec(t, strings.ReplaceAll("create role P_both login password 'secret-P_both' in role P_app, P_worker", "P_", f.prefix+"_"))
 	for name, tc := range map[string]struct{ duty, role, want string }{
-		"the relay's for app":    {"app", "relay", "it may not call initialize_fsm_with_outbox, which the app needs"},
-		"the app's for worker":   {"worker", "app", "it may call initialize_fsm_with_outbox, which is for the app, not for the worker"},
+		"the relay's for app":    {"app", "relay", "it may not call create_course, which the app needs"},
+		"the app's for worker":   {"worker", "app", "it may call create_course, which is for the app, not for the worker"},
 		"the worker's for relay": {"relay", "worker", "it may call advance_course, which is for the worker, not for the relay"},
-		"the broker's for app":   {"app", "broker", "it may not call initialize_fsm_with_outbox, which the app needs"},
+		"the broker's for app":   {"app", "broker", "it may not call create_course, which the app needs"},
 		// It would see every organization's courses.
 		"one for app and worker": {"app", "both", "it may call advance_course, which is for the worker, not for the app"},
 	} {
