@@ -371,14 +371,14 @@ func TestFailuresAreRecordedWhateverTheirText(t *testing.T) {
 	c = b.course(t)
 	e := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))[0]
 	doc := b.document(t, b.course(t), "a.md")
-	b.begin(t, e, domain.StateStage4Analyzing)
+	b.begin(t, e)
 	b.advance(t, domain.Step{Job: delivery(e), Fail: text, Documents: []domain.DocumentResult{{ID: doc.ID, Status: domain.DocumentFailed, Error: text}}})
 	require.Equal(t, domain.StateFailed, b.reload(t, c).State)
 	require.JSONEq(t, `{"failure": "`+want+`"}`, string(b.reload(t, c).Metadata))
 
 	c = b.course(t)
 	e = b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))[0]
-	b.begin(t, e, domain.StateStage4Analyzing)
+	b.begin(t, e)
 	b.advance(t, domain.Step{Job: delivery(e), Retry: &domain.Retry{
 		Job: job(t, domain.QueueStructureAnalysis, c.ID), NotBefore: time.Now(), Reason: text,
 	}})
