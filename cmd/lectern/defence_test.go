@@ -41,8 +41,14 @@ type site struct {
 	admin   *pgxpool.Pool // the superuser's, to look at what no role may see
 }
 
-// newSite starts a service with what the test chose.
+// newSite starts a service on a broker, with what the test chose.
 func newSite(t *testing.T, broker configs.Broker, chosen ...fx.Option) *site {
+	t.Helper()
+	return newSiteWith(t, slog.New(slog.DiscardHandler), func(c *configs.Config) { c.Broker = broker }, chosen...)
+}
+
+// newSiteWith starts one with the config that the test changed.
+func newSiteWith(t *testing.T, log *slog.Logger, change func(*configs.Config), chosen ...fx.Option) *site {
 	t.Helper()
 	s := &site{owner: domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()}, at: stack.Database(t, brokerSchema)}
 	require.NoError(t, withMigrator(t.Context(), s.at.Owner, migrations.DefaultRolePrefix, func(m *migrations.Migrator) error {
@@ -53,11 +59,11 @@ func newSite(t *testing.T, broker configs.Broker, chosen ...fx.Option) *site {
 	c.Listen, c.DataDir = "127.0.0.1:0", t.TempDir()
 	c.Postgres.Embedded, c.Postgres.MaxConns = false, 4
 	c.Postgres.AppDSN, c.Postgres.WorkerDSN, c.Postgres.RelayDSN = s.at.App, s.at.Worker, s.at.Relay
-	if c.Broker = broker; broker.Kind == "postgres" {
+	change(&c)
+	if c.Broker.Kind == "postgres" {
 		c.Broker.Options["dsn"] = s.at.Broker
 	}
 	s.config = c
-	log := slog.New(slog.DiscardHandler)
 	db, err := openDatabase(t.Context(), c, log, nil)
 	require.NoError(t, err)
 	ctx, fail := context.WithCancelCause(t.Context())

@@ -16,7 +16,7 @@ import (
 	"lectern/e2e/stack"
 )
 
-func TestMain(m *testing.M) { stack.Main(m) }
+func TestMain(m *testing.M) { stack.Main(m, stack.WithRedis) }
 
 // foreign is a Postgres that is not Lectern's own: an empty database, and a
 // prefix for roles that are dropped at the end.
