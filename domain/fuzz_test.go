@@ -102,25 +102,57 @@ func FuzzInitializeFSMResult(f *testing.F) {
 	}, storedResult(), replay)
 }
 
+// A whole course is too much to mutate: the input is what differs from a valid
+// one, a field of the course, of its first lesson and of that one's exercise.
 func FuzzStructure(f *testing.F) {
-	sourced := structure()
-	sourced.Sections[0].Lessons[3].Sources = []domain.Source{{Document: "a.pdf", Heading: "One", Page: 1}}
-	fuzzStored(f, domain.NewStructure, func(t *testing.T, s domain.Structure) {
-		t.Helper()
-		require.GreaterOrEqual(t, s.LessonCount(), domain.MinLessons)
-		require.Contains(t, domain.Styles(), s.Style)
-		require.Positive(t, s.DurationHours)
-		next := 1
-		for i, sec := range s.Sections {
-			require.Equal(t, i+1, sec.Number)
-			for _, l := range sec.Lessons {
-				require.Equal(t, next, l.Number)
-				require.NotEmpty(t, l.Exercises)
-				require.Positive(t, l.DurationMinutes)
-				next++
-			}
+	for _, seed := range []string{
+		`{}`, `{"course_title":"Go"}`, `{"estimated_duration_hours":0}`, `{"language":"EN","style":"boring"}`,
+		`{"course_tags":["a","","c","d","e"]}`, `{"sections":null}`, `{"prerequisites":["TODO: write"]}`, `{"course_overview":"\u0000"}`,
+	} {
+		f.Add([]byte(seed), []byte(`{"lesson_number":1}`), []byte(`{"exercise_type":"task"}`))
+	}
+	f.Add([]byte(`{}`), []byte(`{"lesson_number":2,"key_topics":[]}`), []byte(`{"exercise_title":" "}`))
+	f.Add([]byte(`{}`), []byte(`{"sources":[{"document":"a.pdf","page":1},{"heading":"x","page":-1}]}`), []byte(`{}`))
+	f.Add([]byte(`{}`), []byte(`{"practical_exercises":[],"estimated_duration_minutes":0}`), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, course, lesson, exercise []byte) {
+		s := structure()
+		first := &s.Sections[0].Lessons[0]
+		if json.Unmarshal(exercise, &first.Exercises[0]) != nil || json.Unmarshal(lesson, first) != nil || json.Unmarshal(course, &s) != nil {
+			return
 		}
-	}, structure(), sourced)
+		made, err := domain.NewStructure(s)
+		if err != nil {
+			requireField(t, err)
+			return
+		}
+		requireComplete(t, made)
+		encoded, err := json.Marshal(made)
+		require.NoError(t, err)
+		var again domain.Structure
+		require.NoError(t, json.Unmarshal(encoded, &again))
+		again, err = domain.NewStructure(again)
+		require.NoError(t, err)
+		twice, err := json.Marshal(again)
+		require.NoError(t, err)
+		require.Equal(t, string(encoded), string(twice))
+	})
+}
+
+func requireComplete(t *testing.T, s domain.Structure) {
+	t.Helper()
+	require.GreaterOrEqual(t, s.LessonCount(), domain.MinLessons)
+	require.Contains(t, domain.Styles(), s.Style)
+	require.Positive(t, s.DurationHours)
+	next := 1
+	for i, sec := range s.Sections {
+		require.Equal(t, i+1, sec.Number)
+		for _, l := range sec.Lessons {
+			require.Equal(t, next, l.Number)
+			require.NotEmpty(t, l.Exercises)
+			require.Positive(t, l.DurationMinutes)
+			next++
+		}
+	}
 }
 
 func FuzzCourse(f *testing.F) {
