@@ -125,8 +125,9 @@ func TestWorkerHijacksNoFunctionBySearchPath(t *testing.T) {
 	conn := trapped(t, b, b.db.Worker)
 
 	call(t, conn,
+		fmt.Sprintf(`select lectern.begin_fit_job('%s', 'workers', '%s', 1, 'stage_4_analyzing')`, first.ID, c.ID),
 		fmt.Sprintf(`select lectern.begin_job('%s', 'workers', '%s', 1, 'stage_4_analyzing')`, first.ID, c.ID),
-		fmt.Sprintf(`select lectern.advance_course('%s', 'workers', '%s', 1, '{"queue": "structure-analysis", "analysis": {"a": 1},
+		fmt.Sprintf(`select lectern.advance_course('%s', 'workers', '%s', 1, '{"queue": "structure-analysis", "working": "stage_4_analyzing", "analysis": {"a": 1},
 			"on_last": {"states": ["stage_4_complete", "stage_5_init"], "jobs": [{"outbox_id": "%s", "queue": "structure-generation", "data": {}}]}}')`,
 			first.ID, c.ID, newID(t)),
 	)
