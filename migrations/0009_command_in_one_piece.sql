@@ -46,18 +46,23 @@ return case
 end;
 -- +goose StatementEnd
 
--- Claims a key and returns null, or returns the stored answer of the call that
--- had it first, and for how long it is still kept. A second caller waits in the
--- INSERT until the first commits (then it replays) or aborts (then it claims);
--- reading first and then inserting would lose that race. An expired row is
--- taken over. When the row vanished in between, or another caller took it over,
--- it goes round again.
+-- Returns the answer stored for a key, and for how long it is still kept, or
+-- null: then the key is the caller's until its transaction ends, and the answer
+-- is to be stored by store_answer. A second caller waits at the lock until the
+-- first commits (then it replays) or aborts (then the key is its own); what it
+-- reads after the lock, it reads with a snapshot taken after it. An expired row
+-- counts as none. The lock is the transaction's, so it holds behind a connection
+-- pooler too; keys whose hashes meet wait for each other, and no more.
+--
+-- To claim by inserting a row, and to update it with the answer, wrote and
+-- indexed each key twice.
 -- +goose StatementBegin
 create or replace function claim_key(p_organization uuid, p_key text, p_fingerprint text) returns jsonb
 language plpgsql
 as $$
 declare
-  answer jsonb;
+  lock bigint := hashtextextended(p_organization::text || p_key, 0);
+  stored record;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'commands run at READ COMMITTED: a fixed snapshot can''t see the answer it waits for'
@@ -66,37 +71,11 @@ begin
   if p_key is null or char_length(p_key) not between 8 and 255 then
     raise exception 'must have 8 to 255 characters' using errcode = 'LE006', column = 'idempotency_key';
   end if;
-  loop
-    insert into idempotency_keys (organization_id, key, fingerprint, expires_at)
-    values (p_organization, p_key, p_fingerprint, now() + interval '24 hours')
-    on conflict (organization_id, key) do nothing;
-    if found then
-      return null;
-    end if;
-    answer := stored_answer(p_organization, p_key, p_fingerprint);
-    if answer is not null then
-      return answer;
-    end if;
-    update idempotency_keys
-    set fingerprint = p_fingerprint, result = null, entity_id = null,
-        created_at = now(), expires_at = now() + interval '24 hours'
-    where organization_id = p_organization and key = p_key and expires_at <= clock_timestamp();
-    if found then
-      return null;
-    end if;
-  end loop;
-end
-$$;
--- +goose StatementEnd
+  -- Nearly always free; an expression, which is cheaper than a statement.
+  if not pg_try_advisory_xact_lock(lock) then
+    perform pg_advisory_xact_lock(lock);
+  end if;
 
--- Returns the answer stored for a key, or null, and refuses another request.
--- +goose StatementBegin
-create function stored_answer(p_organization uuid, p_key text, p_fingerprint text) returns jsonb
-language plpgsql
-as $$
-declare
-  stored record;
-begin
   select fingerprint, result, expires_at - clock_timestamp() as kept_for into stored
   from idempotency_keys where organization_id = p_organization and key = p_key and expires_at > clock_timestamp();
   if not found then
@@ -111,15 +90,32 @@ end
 $$;
 -- +goose StatementEnd
 
+-- Stores the answer for a key that claim_key gave to this transaction.
+-- +goose StatementBegin
+create function store_answer(p_organization uuid, p_key text, p_fingerprint text, p_entity uuid, p_answer jsonb) returns jsonb
+language plpgsql
+as $$
+begin
+  insert into idempotency_keys (organization_id, key, fingerprint, entity_id, result, expires_at)
+  values (p_organization, p_key, p_fingerprint, p_entity, p_answer, now() + interval '24 hours')
+  on conflict (organization_id, key) do update set -- an expired one: claim_key has looked
+    fingerprint = excluded.fingerprint, entity_id = excluded.entity_id, result = excluded.result,
+    created_at = excluded.created_at, expires_at = excluded.expires_at;
+  return p_answer || '{"fromCache": false, "keptForMs": 86400000}';
+end
+$$;
+-- +goose StatementEnd
+
 -- Whether jobs is an array of {outbox_id, queue, data, options} as the outbox
--- takes them. A path is an expression, where a query would be a statement.
+-- takes them. A path is an expression, where a query would be a statement; it
+-- says nothing of lengths and the id's form, which the columns' types do.
 -- +goose StatementBegin
 create function are_jobs(jobs jsonb) returns boolean
 language sql immutable parallel safe
 return jsonb_typeof(jobs) = 'array' and not jsonb_path_exists(jobs, '$[*] ? (
   !(@.type() == "object")
-  || !(@.outbox_id like_regex "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
-  || !(@.queue like_regex "^.{1,100}$" flag "s")
+  || !(@.outbox_id.type() == "string")
+  || !(@.queue.type() == "string" && @.queue != "")
   || !(@.data.type() == "object")
   || exists(@.options) && !(@.options.type() == "object"))');
 -- +goose StatementEnd
@@ -137,7 +133,7 @@ begin
     from jsonb_array_elements(p_jobs) with ordinality as t (j, position)
     where not are_jobs(jsonb_build_array(j)) order by position limit 1;
   end if;
-  raise exception 'a job needs an outbox_id that is a UUID, a queue of 1 to 100 characters and data that is an object'
+  raise exception 'a job needs an outbox_id, a queue and data that is an object'
     using errcode = 'LE006', column = field;
 end
 $$;
@@ -213,9 +209,8 @@ declare
   bound text := nullif(current_setting('lectern.organization_id', true), '');
   jobs jsonb := coalesce(p_job_data, '[]');
   answer jsonb;
-  owner uuid;
-  from_state text;
-  course_run integer;
+  course record;
+  version bigint;
 begin
   if p_organization_id is null then
     raise exception 'must not be empty' using errcode = 'LE006', column = 'organization_id';
@@ -224,9 +219,7 @@ begin
     raise exception 'this transaction is bound to another organization' using errcode = 'LE009';
   end if;
 
-  -- Most repeats come late: they find the answer, and write nothing.
-  answer := coalesce(stored_answer(p_organization_id, p_idempotency_key, p_fingerprint),
-                     claim_key(p_organization_id, p_idempotency_key, p_fingerprint));
+  answer := claim_key(p_organization_id, p_idempotency_key, p_fingerprint);
   if answer is not null then
     return answer;
   end if;
@@ -241,57 +234,117 @@ begin
   -- A statement of its own: the next one's snapshot then sees what the lock's
   -- last holder committed. NO KEY UPDATE lets rows that refer to the course be
   -- inserted meanwhile.
-  select organization_id, generation_status, run into owner, from_state, course_run
+  select organization_id, generation_status as state, run into course
   from courses where id = p_entity_id for no key update;
   if not found then
     raise exception 'there is no course %', p_entity_id using errcode = 'LE001';
   end if;
-  if owner <> p_organization_id then
+  if course.organization_id <> p_organization_id then
     raise exception 'the course % belongs to another organization', p_entity_id using errcode = 'LE002';
   end if;
-  if p_run <> course_run then
-    raise exception 'the course % is on run %, not %', p_entity_id, course_run, p_run using errcode = 'LE008';
+  if p_run <> course.run then
+    raise exception 'the course % is on run %, not %', p_entity_id, course.run, p_run using errcode = 'LE008';
   end if;
-
   -- The trigger looks at changes alone; to begin a state again is none.
-  if not legal_transition(from_state, p_initial_state) then
-    raise exception 'a course that is % can''t become %', from_state, p_initial_state using errcode = 'LE004';
+  if not legal_transition(course.state, p_initial_state) then
+    raise exception 'a course that is % can''t become %', course.state, p_initial_state using errcode = 'LE004';
   end if;
 
-  with moved as (
-    update courses set generation_status = p_initial_state where id = p_entity_id
-    returning status_version
-  ), queued as (
-    insert into job_outbox (outbox_id, entity_id, run, queue_name, job_data, job_options, next_attempt_at, parked)
-    select (j->>'outbox_id')::uuid, p_entity_id, course_run, j->>'queue', j->'data', coalesce(j->'options', '{}'),
-           case when not backing_off then (j->'options'->>'not_before')::timestamptz end,
-           case when backing_off then 'blocked' when j->'options' ? 'not_before' then 'delay' end
-    from jsonb_array_elements(jobs) as j, (select exists (
-      select from job_outbox
-      where entity_id = p_entity_id and processed_at is null and dead_at is null and parked = 'backoff')) as b (backing_off)
-  ), last as (
-    select coalesce(max(event_no), 0) as no from fsm_events where entity_id = p_entity_id
-  ), recorded as (
-    insert into fsm_events (entity_id, event_no, event_type, event_data, created_by, user_id)
-    select p_entity_id, no + 1, 'FSM_INITIALIZED', jsonb_strip_nulls(jsonb_build_object('metadata', p_metadata,
-      'from', from_state, 'to', p_initial_state, 'version', status_version, 'run', course_run)), p_initiated_by, p_user_id
-    from last, moved
+  update courses set generation_status = p_initial_state where id = p_entity_id returning status_version into version;
+
+  insert into job_outbox (outbox_id, entity_id, run, queue_name, job_data, job_options, next_attempt_at, parked)
+  select (j->>'outbox_id')::uuid, p_entity_id, course.run, j->>'queue', j->'data', coalesce(j->'options', '{}'),
+         case when not backing_off then (j->'options'->>'not_before')::timestamptz end,
+         case when backing_off then 'blocked' when j->'options' ? 'not_before' then 'delay' end
+  from jsonb_array_elements(jobs) as j, (select exists (
+    select from job_outbox
+    where entity_id = p_entity_id and processed_at is null and dead_at is null and parked = 'backoff')) as b (backing_off);
+
+  insert into fsm_events (entity_id, event_no, event_type, event_data, created_by, user_id)
+  select p_entity_id, (select coalesce(max(event_no), 0) from fsm_events where entity_id = p_entity_id) + position,
+         type, data, p_initiated_by, p_user_id
+  from (
+    select 1, 'FSM_INITIALIZED', case when p_metadata is null then '{}' else jsonb_build_object('metadata', p_metadata) end
+      || jsonb_build_object('from', course.state, 'to', p_initial_state, 'version', version, 'run', course.run)
     union all
-    select p_entity_id, no + 1 + position, 'JOB_CREATED', jsonb_build_object(
-      'outbox_id', j->'outbox_id', 'queue', j->'queue', 'run', course_run), p_initiated_by, p_user_id
-    from last, jsonb_array_elements(jobs) with ordinality as t (j, position)
-  )
-  update idempotency_keys set entity_id = p_entity_id, result = jsonb_build_object(
+    select 1 + n, 'JOB_CREATED', jsonb_build_object('outbox_id', j->'outbox_id', 'queue', j->'queue', 'run', course.run)
+    from jsonb_array_elements(jobs) with ordinality as t (j, n)
+  ) as history (position, type, data);
+
+  return store_answer(p_organization_id, p_idempotency_key, p_fingerprint, p_entity_id, jsonb_build_object(
     'fsmState', jsonb_build_object('entity_id', p_entity_id, 'state', p_initial_state,
-      'version', (select status_version from moved), 'created_by', p_initiated_by, 'created_at', now()),
-    'outboxEntries', coalesce((select jsonb_agg(jsonb_build_object(
-      'outbox_id', j->'outbox_id', 'queue_name', j->'queue', 'created_at', now())) from jsonb_array_elements(jobs) as j), '[]'))
-  where organization_id = p_organization_id and key = p_idempotency_key
-  returning result into answer;
-  return answer || '{"fromCache": false, "keptForMs": 86400000}';
+      'version', version, 'created_by', p_initiated_by, 'created_at', now()),
+    'outboxEntries', (select coalesce(jsonb_agg(jsonb_build_object(
+      'outbox_id', j->'outbox_id', 'queue_name', j->'queue', 'created_at', now())), '[]') from jsonb_array_elements(jobs) as j)));
 end
 $$;
 -- +goose StatementEnd
+
+-- Cancels a course, or sends it back to pending for its next run.
+-- +goose StatementBegin
+create or replace function change_course_state(
+  p_entity_id uuid, p_user_id uuid, p_organization_id uuid, p_idempotency_key text,
+  p_initiated_by text, p_state text, p_reason text, p_fingerprint text
+) returns jsonb
+language plpgsql security definer
+set search_path = lectern, pg_temp
+as $$
+declare
+  answer jsonb;
+  course courses;
+begin
+  perform check_tenant(p_organization_id);
+  answer := claim_key(p_organization_id, p_idempotency_key, p_fingerprint);
+  if answer is not null then
+    return answer;
+  end if;
+  if p_state not in ('cancelled', 'pending') then
+    raise exception 'a caller may only cancel or restart a course' using errcode = 'LE003';
+  end if;
+  course := lock_own_course(p_entity_id, p_organization_id);
+  course := change_state(p_entity_id, p_state, 'STATE_TRANSITIONED',
+    jsonb_build_object('reason', p_reason), p_initiated_by, p_user_id);
+  if p_state = 'pending' then
+    perform clear_course(p_entity_id);
+  end if;
+  return store_answer(p_organization_id, p_idempotency_key, p_fingerprint, course.id, jsonb_build_object(
+    'entity_id', course.id, 'state', course.generation_status, 'version', course.status_version,
+    'created_by', p_initiated_by, 'created_at', now()));
+end
+$$;
+-- +goose StatementEnd
+
+-- Makes a course, once per key if there is one, and returns its id.
+-- +goose StatementBegin
+create or replace function create_course(
+  p_id uuid, p_user_id uuid, p_organization_id uuid, p_title text, p_slug text, p_language text, p_style text,
+  p_settings jsonb, p_idempotency_key text, p_fingerprint text
+) returns uuid
+language plpgsql security definer
+set search_path = lectern, pg_temp
+as $$
+declare
+  answer jsonb;
+begin
+  perform check_tenant(p_organization_id);
+  if p_idempotency_key is not null then
+    answer := claim_key(p_organization_id, p_idempotency_key, p_fingerprint);
+    if answer is not null then
+      return (answer->>'course_id')::uuid;
+    end if;
+  end if;
+  insert into courses (id, organization_id, user_id, title, slug, language, style, settings)
+  values (p_id, p_organization_id, p_user_id, p_title, p_slug, p_language, p_style, p_settings);
+  if p_idempotency_key is not null then
+    perform store_answer(p_organization_id, p_idempotency_key, p_fingerprint, p_id, jsonb_build_object('course_id', p_id));
+  end if;
+  return p_id;
+end
+$$;
+-- +goose StatementEnd
+
+-- Courses are updated at every step: in the room left, within their page.
+alter table courses set (fillfactor = 70);
 
 revoke execute on all functions in schema lectern from public;
 
@@ -300,4 +353,5 @@ revoke execute on all functions in schema lectern from public;
 set local search_path = lectern, pg_temp;
 drop function refuse_jobs(jsonb);
 drop function are_jobs(jsonb);
-drop function stored_answer(uuid, text, text);
+drop function store_answer(uuid, text, text, uuid, jsonb);
+alter table courses reset (fillfactor);

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -55,18 +54,24 @@ func (b *bundle) send(t *testing.T, c domain.InitializeFSMCommand) <-chan outcom
 	return done
 }
 
-// claimAs inserts a key as the first of two callers would, still uncommitted.
-const claimAs = `insert into lectern.idempotency_keys (organization_id, key, fingerprint, expires_at, result)
-	values ($1, 'key-number-1', $2, now() + interval '1 hour', $3)`
+// call begins a transaction of the application's role and gives a command in
+// it, as the first of two callers does who has not committed yet.
+func (b *bundle) call(t *testing.T, c domain.InitializeFSMCommand, fingerprint string) pgx.Tx {
+	t.Helper()
+	tx, err := connect(t, b.db.App).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `select lectern.initialize_fsm_with_outbox($1, $2, $3, $4, 'TEST', $5, '[]', null, $6)`,
+		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.State), fingerprint)
+	require.NoError(t, err)
+	return tx
+}
 
 func TestSecondCallerWaitsForTheFirstAndReplaysItsAnswer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.course(t)
 	cmd := b.command(t, c, "key-number-1", domain.StateStage4Init)
-	first := b.hold(t, claimAs, b.caller.OrganizationID, string(cmd.Fingerprint),
-		fmt.Sprintf(`{"fsmState": {"entity_id": %q, "state": "stage_4_init", "version": 7, "created_by": "TEST",
-			"created_at": "2026-11-24T12:00:00Z"}, "outboxEntries": []}`, c.ID))
+	first := b.call(t, cmd, string(cmd.Fingerprint))
 	second := b.send(t, cmd)
 	b.awaitWaiters(t, 1)
 	require.NoError(t, first.Commit(t.Context()))
@@ -74,10 +79,10 @@ func TestSecondCallerWaitsForTheFirstAndReplaysItsAnswer(t *testing.T) {
 	got := <-second
 	require.NoError(t, got.err)
 	require.True(t, got.result.FromCache)
-	require.Equal(t, int64(7), got.result.FSMState.Version)
-	require.LessOrEqual(t, got.result.KeptFor, time.Hour)
-	require.Greater(t, got.result.KeptFor, 59*time.Minute)
-	require.Equal(t, domain.StatePending, b.reload(t, c).State, "a replay changes nothing")
+	require.Equal(t, int64(1), got.result.FSMState.Version)
+	require.LessOrEqual(t, got.result.KeptFor, domain.IdempotencyTTL)
+	require.Greater(t, got.result.KeptFor, domain.IdempotencyTTL-time.Minute)
+	require.Len(t, b.events(t, c), 1, "a replay changes nothing")
 }
 
 func TestSecondCallerClaimsWhenTheFirstAborts(t *testing.T) {
@@ -85,7 +90,7 @@ func TestSecondCallerClaimsWhenTheFirstAborts(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	cmd := b.command(t, c, "key-number-1", domain.StateStage4Init)
-	first := b.hold(t, claimAs, b.caller.OrganizationID, string(cmd.Fingerprint), nil)
+	first := b.call(t, cmd, string(cmd.Fingerprint))
 	second := b.send(t, cmd)
 	b.awaitWaiters(t, 1)
 	require.NoError(t, first.Rollback(t.Context()))
@@ -99,8 +104,8 @@ func TestSecondCallerClaimsWhenTheFirstAborts(t *testing.T) {
 func TestSecondCallerWithAnotherRequestIsRefusedOnceTheFirstCommits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	c := b.course(t)
-	first := b.hold(t, claimAs, b.caller.OrganizationID, strings.Repeat("a", 64), `{}`)
+	c, other := b.course(t), b.course(t)
+	first := b.call(t, b.command(t, other, "key-number-1", domain.StateStage4Init), strings.Repeat("a", 64))
 	second := b.send(t, b.command(t, c, "key-number-1", domain.StateStage4Init))
 	b.awaitWaiters(t, 1)
 	require.NoError(t, first.Commit(t.Context()))
@@ -108,8 +113,37 @@ func TestSecondCallerWithAnotherRequestIsRefusedOnceTheFirstCommits(t *testing.T
 	require.Equal(t, domain.StatePending, b.reload(t, c).State)
 }
 
-// The row expires, one caller takes it over, a second finds it expired and
-// waits for the first.
+// Whatever gives a command with a key takes its turn with all others of the key.
+func TestCallersOfDifferentProceduresTakeTurnsForAKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	cmd := b.command(t, c, "key-number-1", domain.StateStage4Init)
+	first := b.call(t, cmd, string(cmd.Fingerprint))
+	refused := make(chan error, 2)
+	go func() {
+		made, err := domain.NewCourse(uuid.New(), b.caller, "A course", "en", domain.StylePractical, domain.Settings{})
+		if err == nil {
+			_, err = b.courses.Create(context.WithoutCancel(t.Context()), made, "key-number-1", domain.Fingerprint(strings.Repeat("b", 64)))
+		}
+		refused <- err
+	}()
+	go func() {
+		_, err := b.commands.ChangeState(context.WithoutCancel(t.Context()), domain.ChangeStateCommand{
+			CourseID: c.ID, Caller: b.caller, Key: "key-number-1", Fingerprint: domain.Fingerprint(strings.Repeat("c", 64)),
+			InitiatedBy: domain.ActorTest, State: domain.StateCancelled,
+		})
+		refused <- err
+	}()
+	b.awaitWaiters(t, 2)
+	require.NoError(t, first.Commit(t.Context()))
+	for range 2 {
+		require.ErrorIs(t, <-refused, &domain.Error{Reason: domain.ReasonIdempotencyReuse})
+	}
+	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
+}
+
+// The row has expired: one caller takes it over, the other waits for the first.
 func TestOfTwoCallersOneTakesAnExpiredKeyOver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -118,7 +152,7 @@ func TestOfTwoCallersOneTakesAnExpiredKeyOver(t *testing.T) {
 	b.expired(t, "key-number-1")
 	lock := b.hold(t, `select from lectern.courses where id = $1 for update`, c.ID)
 	callers := []<-chan outcome{b.send(t, cmd), b.send(t, cmd)}
-	b.awaitWaiters(t, 2) // one for the course, one for the row that the other took over
+	b.awaitWaiters(t, 2) // one for the course, one for the key
 	require.NoError(t, lock.Rollback(t.Context()))
 
 	var results []domain.InitializeFSMResult
@@ -143,7 +177,7 @@ func (b *bundle) expired(t *testing.T, key string) {
 }
 
 // The clean-up deletes the expired row between the command's look at it and its
-// attempt to take it over.
+// taking it over.
 func TestKeyThatACleanUpDeletesInBetweenIsClaimed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
