@@ -15,6 +15,7 @@ GEN := adapters/connectapi/gen
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TESTFLAGS ?=
 FUZZTIME ?= 20s
+BENCHFLAGS ?= -out results/latest.json
 
 .PHONY: help
 help: ## List the targets
@@ -37,6 +38,7 @@ run: build ## Serve on 127.0.0.1:8080
 .PHONY: test
 test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
 	go run ./e2e/stack/cmd/with-stack -- go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
+	cd bench && go test -race -count=1 $(TESTFLAGS) ./...
 
 # What needs more than Go, a JDK and Maven: files with the build tag ops, whose
 # tests are called TestOps...
@@ -58,10 +60,22 @@ lint: check-generate ## Check style, layout, schemas, go.mod and the generated c
 	go mod tidy -diff
 	$(TOOL) buf lint
 	$(TOOL) golangci-lint run --color=never
+	cd bench && go vet ./... && go mod tidy -diff && go tool -modfile=../tools.mod golangci-lint run --color=never
+
+# bench is a module of its own, whose peers are no dependencies of ours.
+.PHONY: bench
+bench: ## Measure Lectern against peers; takes minutes; BENCHFLAGS='-run replay -fsync=off' narrows it
+	cd bench && go run . $(BENCHFLAGS)
+
+.PHONY: tidy
+tidy: ## Tidy go.mod of both modules: that of bench follows ours
+	go mod tidy
+	cd bench && go mod tidy
 
 .PHONY: fmt
 fmt: ## Format Go code and schemas in place
 	$(TOOL) golangci-lint fmt
+	cd bench && go tool -modfile=../tools.mod golangci-lint fmt
 	$(TOOL) buf format --write adapters/connectapi/proto
 
 .PHONY: generate

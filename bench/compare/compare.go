@@ -1,0 +1,133 @@
+// Package compare measures one way to do a thing against another, in rounds
+// that take turns, so that whatever else the machine does meets both. It knows
+// nothing of what it measures.
+package compare
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+)
+
+// Bench compares ours with a peer's way to do the same.
+type Bench struct {
+	Name    string // what ours does
+	Against string // what the peer does
+	Goal    Goal   // for the ratio, ours to the peer's
+	Measure Measure
+	Ops     int // operations of one side in one turn
+	Ours    Side
+	Peer    Side
+}
+
+// Side prepares ops fresh operations. What it does is not measured.
+type Side func(ctx context.Context, ops int) (Op, error)
+
+// Op is the i-th operation of those prepared. It is called once for each i,
+// and by several clients at once when the measure has several.
+type Op func(ctx context.Context, i int) error
+
+// turns is how often each side is measured in a round.
+const turns = 10
+
+// Runner runs benches.
+type Runner struct {
+	// Rounds is how often both sides are prepared and then measured, in ten
+	// turns each. At least 1.
+	Rounds int
+	// Settle is called between preparing and measuring, to leave nothing of
+	// what was before for the measured part to pay.
+	Settle func(context.Context) error
+	Log    *slog.Logger
+}
+
+// Result is what a bench found: medians over all turns of all rounds.
+type Result struct {
+	Name    string
+	Unit    string
+	Ours    float64
+	Against string
+	Peer    float64
+	Ratio   float64 // the median of the turns' ratios, not the medians' ratio
+	// Low and High are the quarters of the turns' ratios: half lie between them.
+	Low, High float64
+	Goal      Goal
+}
+
+// Run measures both sides in every round, turn by turn, ours first.
+func (r Runner) Run(ctx context.Context, b Bench) (Result, error) {
+	var all samples
+	for round := range r.Rounds {
+		got, err := r.round(ctx, b)
+		if err != nil {
+			return Result{}, fmt.Errorf("measure %s: %w", b.Name, err)
+		}
+		all = append(all, got...)
+		o, p, ratio := got.medians()
+		r.Log.Info("round", "of", b.Name, "no", round+1, "unit", b.Measure.Unit, "ours", o, "peer", p, "ratio", ratio)
+	}
+	result := Result{Name: b.Name, Unit: b.Measure.Unit, Against: b.Against, Goal: b.Goal}
+	result.Ours, result.Peer, result.Ratio = all.medians()
+	ratios := slices.Sorted(slices.Values(all.each(sample.ratio)))
+	result.Low, result.High = ratios[len(ratios)/4], ratios[len(ratios)*3/4]
+	return result, nil
+}
+
+// round measures one turn more than it returns: the first is a warm-up, for
+// after an ANALYZE every session plans its statements anew.
+func (r Runner) round(ctx context.Context, b Bench) (samples, error) {
+	ours, err := b.Ours(ctx, (1+turns)*b.Ops)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	peer, err := b.Peer(ctx, (1+turns)*b.Ops)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", b.Against, err)
+	}
+	if err := r.Settle(ctx); err != nil {
+		return nil, fmt.Errorf("settle: %w", err)
+	}
+	got := make(samples, 1+turns)
+	for turn := range got {
+		first := turn * b.Ops
+		if got[turn].ours, err = b.Measure.Run(ctx, first, first+b.Ops, ours); err != nil {
+			return nil, err
+		}
+		if got[turn].peer, err = b.Measure.Run(ctx, first, first+b.Ops, peer); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Against, err)
+		}
+	}
+	return got[1:], nil
+}
+
+// sample is one turn of each side.
+type sample struct{ ours, peer float64 }
+
+func (s sample) ratio() float64 { return s.ours / s.peer }
+
+type samples []sample
+
+func (s samples) each(of func(sample) float64) []float64 {
+	values := make([]float64, len(s))
+	for i := range s {
+		values[i] = of(s[i])
+	}
+	return values
+}
+
+func (s samples) medians() (ours, peer, ratio float64) {
+	return median(s.each(func(s sample) float64 { return s.ours })),
+		median(s.each(func(s sample) float64 { return s.peer })),
+		median(s.each(sample.ratio))
+}
+
+// median returns the middle of values, of which there must be one at least.
+func median[T ~int64 | ~float64](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}

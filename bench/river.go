@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"lectern/bench/compare"
+	"lectern/domain"
+)
+
+// riverJob is our job as River takes it.
+type riverJob struct {
+	CourseID uuid.UUID `json:"course_id"`
+}
+
+// Kind implements river.JobArgs.
+func (riverJob) Kind() string { return string(domain.QueueStructureAnalysis) }
+
+// riverCommand does with River what a command of ours does: a new state with
+// its check, an event, a job and a key with its answer, in one transaction.
+type riverCommand struct {
+	client *river.Client[pgx.Tx]
+	caller domain.Identity
+	course uuid.UUID
+}
+
+func (s *server) riverCommands(ctx context.Context, ops int) (compare.Op, error) {
+	client, err := river.NewClient(riverpgxv5.New(s.peer), &river.Config{}) // which inserts alone: it has no workers
+	if err != nil {
+		return nil, fmt.Errorf("make River's client: %w", err)
+	}
+	caller := domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()}
+	courses, err := s.insertCourses(ctx, "peer.courses", caller, ops)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, i int) error {
+		return pgx.BeginFunc(ctx, s.peer, riverCommand{client, caller, courses[i]}.run(ctx))
+	}, nil
+}
+
+func (c riverCommand) run(ctx context.Context) func(pgx.Tx) error {
+	return func(tx pgx.Tx) error {
+		state, err := c.moveCourse(ctx, tx)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `insert into fsm_events (entity_id, event_no, event_type, event_data, created_by, user_id)
+			values ($1, $2, 'FSM_INITIALIZED', $3::jsonb, $4, $5)`,
+			c.course, state.Version, state, string(domain.ActorAPI), c.caller.UserID)
+		if err := expectOne("insert event", tag, err); err != nil {
+			return err
+		}
+		inserted, err := c.client.InsertManyTx(ctx, tx, []river.InsertManyParams{{Args: riverJob{c.course}}})
+		if err != nil {
+			return fmt.Errorf("insert job: %w", err)
+		}
+		answer := map[string]any{"fsmState": state, "outboxEntries": []map[string]any{{
+			"job_id": inserted[0].Job.ID, "queue_name": inserted[0].Job.Kind, "created_at": inserted[0].Job.CreatedAt,
+		}}}
+		tag, err = tx.Exec(ctx, `insert into idempotency_keys (organization_id, key, fingerprint, result, entity_id, expires_at)
+			values ($1, $2, repeat('0', 64), $3::jsonb, $4, now() + interval '24 hours') on conflict do nothing`,
+			c.caller.OrganizationID, "start-"+c.course.String(), answer, c.course)
+		return expectOne("insert key", tag, err)
+	}
+}
+
+func (c riverCommand) moveCourse(ctx context.Context, tx pgx.Tx) (domain.FSMState, error) {
+	next := domain.FSMState{CourseID: c.course, State: domain.StateStage4Init, CreatedBy: domain.ActorAPI}
+	var state string
+	err := tx.QueryRow(ctx, `select generation_status, status_version + 1, now() from courses where id = $1 for update`,
+		c.course).Scan(&state, &next.Version, &next.CreatedAt)
+	if err != nil {
+		return next, fmt.Errorf("lock course: %w", err)
+	}
+	if state != string(domain.StatePending) {
+		return next, fmt.Errorf("the course is %s", state)
+	}
+	tag, err := tx.Exec(ctx, `update courses set generation_status = $2, status_version = $3, updated_at = now() where id = $1`,
+		c.course, string(next.State), next.Version)
+	return next, expectOne("update course", tag, err)
+}
