@@ -343,6 +343,8 @@ end
 $$;
 -- +goose StatementEnd
 
+drop function store_result(uuid, text, uuid, jsonb);
+
 -- Courses are updated at every step: in the room left, within their page.
 alter table courses set (fillfactor = 70);
 
@@ -355,3 +357,12 @@ drop function refuse_jobs(jsonb);
 drop function are_jobs(jsonb);
 drop function store_answer(uuid, text, text, uuid, jsonb);
 alter table courses reset (fillfactor);
+-- +goose StatementBegin
+create function store_result(p_organization uuid, p_key text, p_entity uuid, p_result jsonb) returns jsonb
+language sql
+as $$
+  update idempotency_keys set result = p_result, entity_id = p_entity
+  where organization_id = p_organization and key = p_key
+  returning result
+$$;
+-- +goose StatementEnd
