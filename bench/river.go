@@ -21,8 +21,9 @@ type riverJob struct {
 // Kind implements river.JobArgs.
 func (riverJob) Kind() string { return string(domain.QueueStructureAnalysis) }
 
-// riverCommand does with River what a command of ours does: a new state with
-// its check, an event, a job and a key with its answer, in one transaction.
+// riverCommand does with River what a command of ours does: a key that is
+// claimed, a new state with its check, a job, the events of both and the stored
+// answer, in one transaction.
 type riverCommand struct {
 	client *river.Client[pgx.Tx]
 	caller domain.Identity
@@ -46,28 +47,48 @@ func (s *server) riverCommands(ctx context.Context, ops int) (compare.Op, error)
 
 func (c riverCommand) run(ctx context.Context) func(pgx.Tx) error {
 	return func(tx pgx.Tx) error {
-		state, err := c.moveCourse(ctx, tx)
-		if err != nil {
+		if err := c.claimKey(ctx, tx); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `insert into fsm_events (entity_id, event_no, event_type, event_data, created_by, user_id)
-			values ($1, $2, 'FSM_INITIALIZED', $3::jsonb, $4, $5)`,
-			c.course, state.Version, state, string(domain.ActorAPI), c.caller.UserID)
-		if err := expectOne("insert event", tag, err); err != nil {
+		state, err := c.moveCourse(ctx, tx)
+		if err != nil {
 			return err
 		}
 		inserted, err := c.client.InsertManyTx(ctx, tx, []river.InsertManyParams{{Args: riverJob{c.course}}})
 		if err != nil {
 			return fmt.Errorf("insert job: %w", err)
 		}
-		answer := map[string]any{"fsmState": state, "outboxEntries": []map[string]any{{
+		entry := map[string]any{
 			"job_id": inserted[0].Job.ID, "queue_name": inserted[0].Job.Kind, "created_at": inserted[0].Job.CreatedAt,
-		}}}
-		tag, err = tx.Exec(ctx, `insert into idempotency_keys (organization_id, key, fingerprint, result, entity_id, expires_at)
-			values ($1, $2, repeat('0', 64), $3::jsonb, $4, now() + interval '24 hours') on conflict do nothing`,
-			c.caller.OrganizationID, "start-"+c.course.String(), answer, c.course)
-		return expectOne("insert key", tag, err)
+		}
+		if err := c.addEvents(ctx, tx, state, entry); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `update idempotency_keys set result = $3::jsonb, entity_id = $4 where organization_id = $1 and key = $2`,
+			c.caller.OrganizationID, c.key(), map[string]any{"fsmState": state, "outboxEntries": []any{entry}}, c.course)
+		return expectOne("store answer", tag, err)
 	}
+}
+
+func (c riverCommand) key() string { return "start-" + c.course.String() }
+
+// claimKey makes a second caller wait for the first, as ours does: with River
+// alone, a unique key's insert is the way to that.
+func (c riverCommand) claimKey(ctx context.Context, tx pgx.Tx) error {
+	tag, err := tx.Exec(ctx, `insert into idempotency_keys (organization_id, key, fingerprint, expires_at)
+		values ($1, $2, repeat('0', 64), now() + interval '24 hours') on conflict do nothing`, c.caller.OrganizationID, c.key())
+	return expectOne("claim key", tag, err)
+}
+
+// addEvents tells of the course's new state and of its job, as ours does.
+func (c riverCommand) addEvents(ctx context.Context, tx pgx.Tx, state domain.FSMState, entry map[string]any) error {
+	_, err := tx.Exec(ctx, `insert into fsm_events (entity_id, event_no, event_type, event_data, created_by, user_id)
+		values ($1, 1, 'FSM_INITIALIZED', $2::jsonb, $4, $5), ($1, 2, 'JOB_CREATED', $3::jsonb, $4, $5)`,
+		c.course, state, entry, string(domain.ActorAPI), c.caller.UserID)
+	if err != nil {
+		return fmt.Errorf("insert events: %w", err)
+	}
+	return nil
 }
 
 func (c riverCommand) moveCourse(ctx context.Context, tx pgx.Tx) (domain.FSMState, error) {

@@ -64,13 +64,7 @@ declare
   lock bigint := hashtextextended(p_organization::text || p_key, 0);
   stored record;
 begin
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception 'commands run at READ COMMITTED: a fixed snapshot can''t see the answer it waits for'
-      using errcode = 'serialization_failure';
-  end if;
-  if p_key is null or char_length(p_key) not between 8 and 255 then
-    raise exception 'must have 8 to 255 characters' using errcode = 'LE006', column = 'idempotency_key';
-  end if;
+  perform check_key(p_key);
   -- Nearly always free; an expression, which is cheaper than a statement.
   if not pg_try_advisory_xact_lock(lock) then
     perform pg_advisory_xact_lock(lock);
@@ -86,6 +80,22 @@ begin
   end if;
   return stored.result || jsonb_build_object(
     'fromCache', true, 'keptForMs', floor(extract(epoch from stored.kept_for) * 1000));
+end
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function check_key(p_key text) returns void
+language plpgsql
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'commands run at READ COMMITTED: a fixed snapshot can''t see the answer it waits for'
+      using errcode = 'serialization_failure';
+  end if;
+  if p_key is null or char_length(p_key) not between 8 and 255 then
+    raise exception 'must have 8 to 255 characters' using errcode = 'LE006', column = 'idempotency_key';
+  end if;
 end
 $$;
 -- +goose StatementEnd
@@ -120,21 +130,41 @@ return jsonb_typeof(jobs) = 'array' and not jsonb_path_exists(jobs, '$[*] ? (
   || exists(@.options) && !(@.options.type() == "object"))');
 -- +goose StatementEnd
 
--- Says which of the jobs is none.
+-- Says what is wrong with a command that can't be tried.
 -- +goose StatementBegin
-create function refuse_jobs(p_jobs jsonb) returns void
+create function refuse_command(p_organization uuid, p_key text, p_state text, p_jobs jsonb) returns void
 language plpgsql
 as $$
 declare
   field text := 'jobs';
 begin
+  perform check_tenant(p_organization);
+  perform check_key(p_key);
+  if not is_state(p_state) then
+    raise exception '% is not a state', coalesce(quote_literal(p_state), 'null') using errcode = 'LE003', column = 'state';
+  end if;
   if jsonb_typeof(p_jobs) = 'array' then
     select format('jobs[%s]', position - 1) into field
     from jsonb_array_elements(p_jobs) with ordinality as t (j, position)
     where not are_jobs(jsonb_build_array(j)) order by position limit 1;
   end if;
-  raise exception 'a job needs an outbox_id, a queue and data that is an object'
-    using errcode = 'LE006', column = field;
+  raise exception 'a job needs an outbox_id, a queue and data that is an object' using errcode = 'LE006', column = field;
+end
+$$;
+-- +goose StatementEnd
+
+-- Says why a course doesn't take a command.
+-- +goose StatementBegin
+create function refuse_course(p_entity uuid, p_organization uuid, p_run integer, p_state text) returns void
+language plpgsql
+as $$
+declare
+  course courses := lock_own_course(p_entity, p_organization);
+begin
+  if p_run <> course.run then
+    raise exception 'the course % is on run %, not %', p_entity, course.run, p_run using errcode = 'LE008';
+  end if;
+  raise exception 'a course that is % can''t become %', course.generation_status, p_state using errcode = 'LE004';
 end
 $$;
 -- +goose StatementEnd
@@ -196,6 +226,10 @@ $$;
 
 -- The command: state, event, jobs and key, all or nothing, in one round trip.
 -- Its answer says besides for how long the key is kept (keptForMs).
+--
+-- A session keeps a statement's plan, but prepares a function's expressions
+-- anew with each transaction: hence the two long conditions, which only say
+-- that something is wrong, and what claim_key and store_answer do written out.
 -- +goose StatementBegin
 create or replace function initialize_fsm_with_outbox(
   p_entity_id uuid, p_user_id uuid, p_organization_id uuid, p_idempotency_key text,
@@ -206,57 +240,53 @@ language plpgsql security definer
 set search_path = lectern, pg_temp
 as $$
 declare
-  bound text := nullif(current_setting('lectern.organization_id', true), '');
-  jobs jsonb := coalesce(p_job_data, '[]');
   answer jsonb;
   course record;
-  version bigint;
+  next_version bigint;
 begin
-  if p_organization_id is null then
-    raise exception 'must not be empty' using errcode = 'LE006', column = 'organization_id';
-  end if;
-  if bound is not null and bound::uuid <> p_organization_id then
-    raise exception 'this transaction is bound to another organization' using errcode = 'LE009';
+  if (current_setting('transaction_isolation') = 'read committed'
+    and p_organization_id::text = coalesce(nullif(current_setting('lectern.organization_id', true), ''), p_organization_id::text)
+    and char_length(p_idempotency_key) between 8 and 255
+    and is_state(p_initial_state)
+    and are_jobs(coalesce(p_job_data, '[]'))) is not true
+  then
+    perform refuse_command(p_organization_id, p_idempotency_key, p_initial_state, p_job_data);
   end if;
 
-  answer := claim_key(p_organization_id, p_idempotency_key, p_fingerprint);
-  if answer is not null then
+  if not pg_try_advisory_xact_lock(hashtextextended(p_organization_id::text || p_idempotency_key, 0)) then
+    perform pg_advisory_xact_lock(hashtextextended(p_organization_id::text || p_idempotency_key, 0));
+  end if;
+  select case when fingerprint = p_fingerprint then result || jsonb_build_object(
+    'fromCache', true, 'keptForMs', floor(extract(epoch from expires_at - clock_timestamp()) * 1000)) end into answer
+  from idempotency_keys
+  where organization_id = p_organization_id and key = p_idempotency_key and expires_at > clock_timestamp();
+  if found then
+    if answer is null then
+      raise exception 'this idempotency key was used for another request' using errcode = 'LE005';
+    end if;
     return answer;
-  end if;
-
-  if not is_state(p_initial_state) then
-    raise exception '% is not a state', coalesce(quote_literal(p_initial_state), 'null') using errcode = 'LE003', column = 'state';
-  end if;
-  if not are_jobs(jobs) then
-    perform refuse_jobs(jobs);
   end if;
 
   -- A statement of its own: the next one's snapshot then sees what the lock's
   -- last holder committed. NO KEY UPDATE lets rows that refer to the course be
   -- inserted meanwhile.
-  select organization_id, generation_status as state, run into course
+  select generation_status as state, run,
+         organization_id = p_organization_id and coalesce(p_run = run, true)
+           -- The trigger looks at changes alone; to begin a state again is none.
+           and legal_transition(generation_status, p_initial_state) as takes_it
+  into course
   from courses where id = p_entity_id for no key update;
-  if not found then
-    raise exception 'there is no course %', p_entity_id using errcode = 'LE001';
-  end if;
-  if course.organization_id <> p_organization_id then
-    raise exception 'the course % belongs to another organization', p_entity_id using errcode = 'LE002';
-  end if;
-  if p_run <> course.run then
-    raise exception 'the course % is on run %, not %', p_entity_id, course.run, p_run using errcode = 'LE008';
-  end if;
-  -- The trigger looks at changes alone; to begin a state again is none.
-  if not legal_transition(course.state, p_initial_state) then
-    raise exception 'a course that is % can''t become %', course.state, p_initial_state using errcode = 'LE004';
+  if course.takes_it is not true then
+    perform refuse_course(p_entity_id, p_organization_id, p_run, p_initial_state);
   end if;
 
-  update courses set generation_status = p_initial_state where id = p_entity_id returning status_version into version;
+  update courses set generation_status = p_initial_state where id = p_entity_id returning status_version into next_version;
 
   insert into job_outbox (outbox_id, entity_id, run, queue_name, job_data, job_options, next_attempt_at, parked)
   select (j->>'outbox_id')::uuid, p_entity_id, course.run, j->>'queue', j->'data', coalesce(j->'options', '{}'),
          case when not backing_off then (j->'options'->>'not_before')::timestamptz end,
          case when backing_off then 'blocked' when j->'options' ? 'not_before' then 'delay' end
-  from jsonb_array_elements(jobs) as j, (select exists (
+  from jsonb_array_elements(p_job_data) as j, (select exists (
     select from job_outbox
     where entity_id = p_entity_id and processed_at is null and dead_at is null and parked = 'backoff')) as b (backing_off);
 
@@ -265,17 +295,23 @@ begin
          type, data, p_initiated_by, p_user_id
   from (
     select 1, 'FSM_INITIALIZED', case when p_metadata is null then '{}' else jsonb_build_object('metadata', p_metadata) end
-      || jsonb_build_object('from', course.state, 'to', p_initial_state, 'version', version, 'run', course.run)
+      || jsonb_build_object('from', course.state, 'to', p_initial_state, 'version', next_version, 'run', course.run)
     union all
     select 1 + n, 'JOB_CREATED', jsonb_build_object('outbox_id', j->'outbox_id', 'queue', j->'queue', 'run', course.run)
-    from jsonb_array_elements(jobs) with ordinality as t (j, n)
+    from jsonb_array_elements(p_job_data) with ordinality as t (j, n)
   ) as history (position, type, data);
 
-  return store_answer(p_organization_id, p_idempotency_key, p_fingerprint, p_entity_id, jsonb_build_object(
+  insert into idempotency_keys (organization_id, key, fingerprint, entity_id, expires_at, result)
+  values (p_organization_id, p_idempotency_key, p_fingerprint, p_entity_id, now() + interval '24 hours', jsonb_build_object(
     'fsmState', jsonb_build_object('entity_id', p_entity_id, 'state', p_initial_state,
-      'version', version, 'created_by', p_initiated_by, 'created_at', now()),
+      'version', next_version, 'created_by', p_initiated_by, 'created_at', now()),
     'outboxEntries', (select coalesce(jsonb_agg(jsonb_build_object(
-      'outbox_id', j->'outbox_id', 'queue_name', j->'queue', 'created_at', now())), '[]') from jsonb_array_elements(jobs) as j)));
+      'outbox_id', j->'outbox_id', 'queue_name', j->'queue', 'created_at', now())), '[]') from jsonb_array_elements(p_job_data) as j)))
+  on conflict (organization_id, key) do update set -- an expired one
+    fingerprint = excluded.fingerprint, entity_id = excluded.entity_id, result = excluded.result,
+    created_at = excluded.created_at, expires_at = excluded.expires_at
+  returning result || '{"fromCache": false, "keptForMs": 86400000}' into answer;
+  return answer;
 end
 $$;
 -- +goose StatementEnd
@@ -353,7 +389,9 @@ revoke execute on all functions in schema lectern from public;
 -- +goose Down
 -- Functions that kept their signature go with 0004 and 0002.
 set local search_path = lectern, pg_temp;
-drop function refuse_jobs(jsonb);
+drop function refuse_command(uuid, text, text, jsonb);
+drop function refuse_course(uuid, uuid, integer, text);
+drop function check_key(text);
 drop function are_jobs(jsonb);
 drop function store_answer(uuid, text, text, uuid, jsonb);
 alter table courses reset (fillfactor);

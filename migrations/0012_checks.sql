@@ -12,6 +12,7 @@ set local search_path = lectern, pg_temp;
 -- table, all of them, whichever column was written: that took a quarter of the
 -- command's time. What concerns several columns is one check a table.
 
+create domain entity_id as uuid check (value <> '00000000-0000-0000-0000-000000000000');
 create domain state as text check (is_state(value));
 create domain tally as bigint check (value >= 0);
 create domain run_number as integer check (value >= 1);
@@ -76,7 +77,12 @@ create domain outcome as text check (value in ('completed', 'failed', 'retried',
 -- A course of no settings had the default; now the default says what it means.
 update courses set settings = settings || '{"pipeline": "automatic"}' where not settings ? 'pipeline';
 
+-- A policy holds the type of what it looks at.
+drop policy own_organization on courses;
 alter table courses
+  alter id type entity_id,
+  alter organization_id type entity_id,
+  alter user_id type entity_id,
   drop constraint courses_title_check,
   drop constraint courses_slug_check,
   drop constraint courses_language_check,
@@ -99,8 +105,9 @@ alter table courses
   alter run type run_number,
   alter analysis_result type jsonb_map,
   alter course_structure type jsonb_map,
-  alter generation_metadata type jsonb_map,
-  add constraint courses_ids_check check ('00000000-0000-0000-0000-000000000000' not in (id, organization_id, user_id));
+  alter generation_metadata type jsonb_map;
+create policy own_organization on courses to lectern_app
+  using (organization_id = nullif(current_setting('lectern.organization_id', true), '')::uuid);
 
 alter table documents
   drop constraint documents_name_check,
@@ -117,6 +124,7 @@ alter table job_outbox
   drop constraint job_outbox_job_options_check,
   drop constraint job_outbox_attempts_check,
   drop constraint job_outbox_parked_check,
+  alter outbox_id type entity_id,
   alter seq type ordinal,
   alter run type run_number,
   alter queue_name type queue,
@@ -129,13 +137,13 @@ alter table job_outbox
   alter next_attempt_at type moment,
   alter dead_at type moment,
   add constraint job_outbox_check check (
-    outbox_id <> '00000000-0000-0000-0000-000000000000'
     -- An entry is pending, processed or dead.
-    and (processed_at is null or dead_at is null)
+    (processed_at is null or dead_at is null)
     -- Only a pending one is parked, and what waits for a date has one.
     and (parked is null or processed_at is null and dead_at is null and (parked = 'blocked' or next_attempt_at is not null)));
 
 alter table idempotency_keys
+  drop constraint idempotency_keys_check, -- both times are one function's
   drop constraint idempotency_keys_key_check,
   drop constraint idempotency_keys_fingerprint_check,
   drop constraint idempotency_keys_result_check,
@@ -148,12 +156,12 @@ alter table fsm_events
   drop constraint fsm_events_event_type_check,
   drop constraint fsm_events_event_data_check,
   drop constraint fsm_events_created_by_check,
+  alter event_id type entity_id,
   alter event_no type ordinal,
   alter event_type type event_type,
   alter event_data type jsonb_map,
   alter created_by type actor,
-  alter created_at type moment,
-  add constraint fsm_events_check check (event_id <> '00000000-0000-0000-0000-000000000000');
+  alter created_at type moment;
 
 alter table processed_jobs
   drop constraint processed_jobs_consumer_check,
@@ -165,22 +173,23 @@ alter table processed_jobs
 set local search_path = lectern, pg_temp;
 alter table processed_jobs alter consumer type text, alter outcome type text;
 alter table fsm_events
-  drop constraint fsm_events_check,
-  alter event_no type bigint, alter event_type type text, alter event_data type jsonb,
+  alter event_id type uuid, alter event_no type bigint, alter event_type type text, alter event_data type jsonb,
   alter created_by type text, alter created_at type timestamptz;
 alter table idempotency_keys alter key type text, alter fingerprint type text, alter result type jsonb;
 alter table job_outbox
   drop constraint job_outbox_check,
-  alter seq type bigint, alter run type integer, alter queue_name type text, alter job_data type jsonb,
+  alter outbox_id type uuid, alter seq type bigint, alter run type integer, alter queue_name type text, alter job_data type jsonb,
   alter job_options type jsonb, alter attempts type integer, alter parked type text, alter created_at type timestamptz,
   alter processed_at type timestamptz, alter next_attempt_at type timestamptz, alter dead_at type timestamptz;
 alter table documents alter name type text, alter content type jsonb, alter summary type jsonb;
+drop policy own_organization on courses;
 alter table courses
-  drop constraint courses_ids_check,
-  alter title type text, alter slug type text, alter language type text, alter style type text,
+  alter id type uuid, alter organization_id type uuid, alter user_id type uuid, alter title type text, alter slug type text, alter language type text, alter style type text,
   alter settings type jsonb, alter generation_status type text, alter status_version type bigint, alter run type integer,
   alter analysis_result type jsonb, alter course_structure type jsonb, alter generation_metadata type jsonb,
   alter settings set default '{}';
+create policy own_organization on courses to lectern_app
+  using (organization_id = nullif(current_setting('lectern.organization_id', true), '')::uuid);
 drop domain outcome, consumer, actor, event_type, fingerprint, idempotency_key, job_options, parking, queue, file_name,
   course_settings, course_style, course_language, course_slug, course_title, moment, jsonb_map, ordinal, attempts,
-  run_number, tally, state;
+  run_number, tally, state, entity_id;

@@ -27,14 +27,14 @@ func plant(t *testing.T, conn *pgx.Conn, tables []string) {
 		  f record;
 		begin
 		  -- Ours, and what they call of the server's.
-		  for f in select distinct on (proname, arguments) proname, oidvectortypes(proargtypes) as arguments
+		  for f in select distinct on (proname, arguments) proname, oidvectortypes(proargtypes) as arguments, pg_get_function_result(oid) as result
 		    from pg_proc
 		    where pronamespace = 'lectern'::regnamespace or pronamespace = 'pg_catalog'::regnamespace and proname in
 		      ('now', 'clock_timestamp', 'current_setting', 'char_length', 'jsonb_typeof', 'jsonb_array_elements', 'jsonb_strip_nulls',
 		       'gen_random_uuid', 'nextval', 'hashtext', 'pg_try_advisory_xact_lock', 'make_interval', 'uuid_send', 'get_byte')
 		  loop
-		    execute format('create function public.%I(%s) returns text language plpgsql as $f$ begin raise ''hijacked''; end $f$', f.proname, f.arguments);
-		    execute format('create function pg_temp.%I(%s) returns text language plpgsql as $f$ begin raise ''hijacked''; end $f$', f.proname, f.arguments);
+		    execute format('create function public.%I(%s) returns %s language plpgsql as $f$ begin raise ''hijacked''; end $f$', f.proname, f.arguments, f.result);
+		    execute format('create function pg_temp.%I(%s) returns %s language plpgsql as $f$ begin raise ''hijacked''; end $f$', f.proname, f.arguments, f.result);
 		  end loop;
 		  for f in select * from (values ('uuid', 'uuid'), ('text', 'text'), ('bigint', 'bigint'), ('integer', 'integer'), ('timestamptz', 'timestamptz'),
 		    ('jsonb', 'text'), ('jsonb', 'jsonb')) as v (l, r)

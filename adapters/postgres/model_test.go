@@ -52,7 +52,7 @@ func (m *model) wrong(key domain.IdempotencyKey, fp domain.Fingerprint, to domai
 
 // check compares the course as the application's role reads it, on a
 // connection of its own and at once.
-func (m *model) check(t require.TestingT, ctx context.Context, b *bundle, id uuid.UUID) {
+func (m *model) check(ctx context.Context, t require.TestingT, b *bundle, id uuid.UUID) {
 	c, err := b.reader.Get(ctx, b.caller, id)
 	require.NoError(t, err)
 	require.Equal(t, m.state, c.State)
@@ -106,16 +106,16 @@ func TestCoursesFollowTheModelWhateverTheOrderOfCommands(t *testing.T) {
 			return domain.IdempotencyKey(fmt.Sprintf("%s-%d", prefix, rapid.IntRange(0, 12).Draw(rt, "key")))
 		})
 		rt.Repeat(map[string]func(*rapid.T){
-			"initialize": func(rt *rapid.T) { m.initialize(rt, t, b, c, key.Draw(rt, "key")) },
-			"cancel":     func(rt *rapid.T) { m.change(rt, t, b, c, key.Draw(rt, "key"), domain.StateCancelled) },
-			"restart":    func(rt *rapid.T) { m.change(rt, t, b, c, key.Draw(rt, "key"), domain.StatePending) },
-			"work":       func(rt *rapid.T) { m.work(rt, t, b, c) },
-			"":           func(rt *rapid.T) { m.check(rt, t.Context(), b, c.ID) },
+			"initialize": func(rt *rapid.T) { m.initialize(t, rt, b, c, key.Draw(rt, "key")) },
+			"cancel":     func(rt *rapid.T) { m.change(t, rt, b, c, key.Draw(rt, "key"), domain.StateCancelled) },
+			"restart":    func(rt *rapid.T) { m.change(t, rt, b, c, key.Draw(rt, "key"), domain.StatePending) },
+			"work":       func(rt *rapid.T) { m.work(t, rt, b, c) },
+			"":           func(rt *rapid.T) { m.check(t.Context(), rt, b, c.ID) },
 		})
 	})
 }
 
-func (m *model) initialize(rt *rapid.T, t *testing.T, b *bundle, c domain.Course, key domain.IdempotencyKey) {
+func (m *model) initialize(t *testing.T, rt *rapid.T, b *bundle, c domain.Course, key domain.IdempotencyKey) {
 	to := rapid.SampledFrom([]domain.State{domain.StateStage2Init, domain.StateStage4Init, domain.StateStage5Init}).Draw(rt, "to")
 	jobs := make([]domain.Job, rapid.IntRange(0, 3).Draw(rt, "jobs"))
 	for i := range jobs {
@@ -143,7 +143,7 @@ func (m *model) initialize(rt *rapid.T, t *testing.T, b *bundle, c domain.Course
 	}
 }
 
-func (m *model) change(rt *rapid.T, t *testing.T, b *bundle, c domain.Course, key domain.IdempotencyKey, to domain.State) {
+func (m *model) change(t *testing.T, rt *rapid.T, b *bundle, c domain.Course, key domain.IdempotencyKey, to domain.State) {
 	fp := domain.Fingerprint(strings.Repeat(map[domain.State]string{domain.StateCancelled: "c", domain.StatePending: "d"}[to], 64))
 	_, err := b.commands.ChangeState(t.Context(), domain.ChangeStateCommand{
 		CourseID: c.ID, Caller: b.caller, Key: key, Fingerprint: fp, InitiatedBy: domain.ActorTest, State: to,
@@ -160,7 +160,7 @@ func (m *model) change(rt *rapid.T, t *testing.T, b *bundle, c domain.Course, ke
 }
 
 // work lets a worker begin a job of the analysis: the state decides.
-func (m *model) work(rt *rapid.T, t *testing.T, b *bundle, c domain.Course) {
+func (m *model) work(t *testing.T, rt *rapid.T, b *bundle, c domain.Course) {
 	run := rapid.IntRange(max(1, m.run-1), m.run).Draw(rt, "run")
 	verdict, _, err := b.steps.Begin(t.Context(), domain.Delivery{
 		OutboxID: newID(t), CourseID: c.ID, Run: run, Queue: domain.QueueStructureAnalysis,

@@ -126,7 +126,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody,
 		"check_tenant": nobody, "check_reader": nobody, "claim_key": nobody, "store_answer": nobody,
 		"lock_course": nobody, "lock_own_course": nobody, "change_state": nobody, "clear_course": nobody, "fail_course": nobody,
-		"add_event": nobody, "add_entries": nobody, "are_jobs": nobody, "refuse_jobs": nobody, "store_documents": nobody, "go_on": nobody,
+		"add_event": nobody, "add_entries": nobody, "are_jobs": nobody, "refuse_command": nobody, "refuse_course": nobody, "check_key": nobody, "store_documents": nobody, "go_on": nobody,
 		"delete_expired_keys": nobody, "delete_processed_entries": nobody, "delete_inbox_rows": nobody,
 	}
 	admin := connect(t, b.db.Superuser)

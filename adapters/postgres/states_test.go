@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -46,7 +45,7 @@ func TestTriggerKeepsTheDomainsStateMachine(t *testing.T) {
 				require.NoError(t, err, "no change is no transition")
 			default:
 				var pg *pgconn.PgError
-				require.True(t, errors.As(err, &pg), "%s -> %s must be refused", from, to)
+				require.ErrorAs(t, err, &pg, "%s -> %s must be refused", from, to)
 				require.Contains(t, []string{"LE004", "23514"}, pg.Code, "%s -> %s", from, to)
 			}
 			got := want

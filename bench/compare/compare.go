@@ -36,8 +36,8 @@ type Runner struct {
 	// Rounds is how often both sides are prepared and then measured, in ten
 	// turns each. At least 1.
 	Rounds int
-	// Settle is called between preparing and measuring, to leave nothing of
-	// what was before for the measured part to pay.
+	// Settle is called before each warm-up, to leave nothing of what was before
+	// for the measured part to pay.
 	Settle func(context.Context) error
 	Log    *slog.Logger
 }
@@ -74,22 +74,28 @@ func (r Runner) Run(ctx context.Context, b Bench) (Result, error) {
 	return result, nil
 }
 
-// round measures one turn more than it returns: the first is a warm-up, for
-// after an ANALYZE every session plans its statements anew.
+// warmUps are turns before those that count. The first leaves rows in every
+// table, so that no plan is one for an empty table; then comes the ANALYZE,
+// after which, in the second, every session plans its statements anew.
+const warmUps = 2
+
+// round measures one side after the other, turn by turn.
 func (r Runner) round(ctx context.Context, b Bench) (samples, error) {
-	ours, err := b.Ours(ctx, (1+turns)*b.Ops)
+	ours, err := b.Ours(ctx, (warmUps+turns)*b.Ops)
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	peer, err := b.Peer(ctx, (1+turns)*b.Ops)
+	peer, err := b.Peer(ctx, (warmUps+turns)*b.Ops)
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", b.Against, err)
 	}
-	if err := r.Settle(ctx); err != nil {
-		return nil, fmt.Errorf("settle: %w", err)
-	}
-	got := make(samples, 1+turns)
+	got := make(samples, warmUps+turns)
 	for turn := range got {
+		if turn < warmUps {
+			if err := r.Settle(ctx); err != nil {
+				return nil, fmt.Errorf("settle: %w", err)
+			}
+		}
 		first := turn * b.Ops
 		if got[turn].ours, err = b.Measure.Run(ctx, first, first+b.Ops, ours); err != nil {
 			return nil, err
@@ -98,7 +104,7 @@ func (r Runner) round(ctx context.Context, b Bench) (samples, error) {
 			return nil, fmt.Errorf("%s: %w", b.Against, err)
 		}
 	}
-	return got[1:], nil
+	return got[warmUps:], nil
 }
 
 // sample is one turn of each side.

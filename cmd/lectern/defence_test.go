@@ -251,7 +251,7 @@ func TestTheServiceRunsLayer2(t *testing.T) {
 	query[int64](t, s, `insert into `+brokerSchema+`.messages (topic, group_name, uuid, payload, metadata)
 		values ('structure-analysis', 'backup', $1, $2, '{}') returning seq`, msg.UUID, []byte(msg.Payload))
 	err := withService(t.Context(), s.config, slog.New(slog.DiscardHandler), nil, func(context.Context, string) error {
-		s.settled(t, ports.GroupBackup)
+		s.settled(t, ports.GroupBackup) //nolint:contextcheck // it waits with the test's context, as everywhere
 		return nil
 	})
 	require.NoError(t, err)
