@@ -245,7 +245,7 @@ declare
   next_version bigint;
 begin
   if (current_setting('transaction_isolation') = 'read committed'
-    and p_organization_id::text = coalesce(nullif(current_setting('lectern.organization_id', true), ''), p_organization_id::text)
+    and p_organization_id = coalesce(nullif(current_setting('lectern.organization_id', true), '')::uuid, p_organization_id)
     and char_length(p_idempotency_key) between 8 and 255
     and is_state(p_initial_state)
     and are_jobs(coalesce(p_job_data, '[]'))) is not true

@@ -279,3 +279,17 @@ func TestHundredConcurrentCallsWithOneKeyFiftyTimes(t *testing.T) {
 		require.Equal(t, before, b.rows(t))
 	}
 }
+
+func TestBindingHoldsHoweverItsUUIDIsSpelled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	conn := connect(t, b.db.App)
+	_, err := conn.Exec(t.Context(), `select set_config('lectern.organization_id', $1, false)`,
+		"{"+strings.ToUpper(b.caller.OrganizationID.String())+"}")
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `select lectern.initialize_fsm_with_outbox($1, $2, $3, 'key-number-1', 'TEST', 'stage_4_init', null, null, repeat('0', 64))`,
+		c.ID, b.caller.UserID, b.caller.OrganizationID)
+	require.NoError(t, err)
+	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
+}
