@@ -12,7 +12,7 @@ import (
 // peerTables are of the same columns, checks, indexes and references as ours.
 // They have neither our trigger nor row security: the peers check by themselves.
 const peerTables = `
-create table courses (like lectern.courses including all);
+create table courses (like lectern.courses including all) with (fillfactor = 70);
 create table fsm_events (like lectern.fsm_events including all,
   foreign key (entity_id) references courses on delete cascade);
 create table idempotency_keys (like lectern.idempotency_keys including all,
