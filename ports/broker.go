@@ -24,6 +24,15 @@ const (
 	MetaMaxAttempts = "max-attempts"   // how many the job may have, decimal; 0 means the config's
 )
 
+// Metadata keys that a dead letter has besides those of the message it was.
+const (
+	MetaDeadReason = "dead-reason" // why nobody could handle it
+	MetaDeadTopic  = "dead-topic"  // where it was
+	MetaDeadGroup  = "dead-group"  // who gave it up
+	MetaDeadTime   = "dead-time"   // RFC 3339
+	MetaDeadOrigin = "dead-origin" // its place on the broker, where an adapter gave it up
+)
+
 // Fixed values of a message's metadata.
 const (
 	CloudEventsVersion = "1.0"
@@ -36,7 +45,11 @@ const (
 const (
 	GroupWorkers = "workers" // does the work
 	GroupBackup  = "backup"  // layer 2: watches for jobs of courses still pending
+	GroupDead    = "dead"    // keeps the dead letters; consumes no other topic
 )
+
+// DeadTopic names the topic of what nobody could handle of a topic.
+func DeadTopic(topic string) string { return topic + "_dead" }
 
 // Broker carries messages from the relay to the workers, at least once.
 //
@@ -49,11 +62,13 @@ type Broker interface {
 
 	// Subscriber returns a new consumer of a group, which the caller closes.
 	// Its Subscribe may be called once a topic. A nack brings the message
-	// back after a growing delay.
+	// back after a growing delay. What is on the wire and can't be read as a
+	// message becomes a dead letter, byte for byte, and holds up no other.
 	Subscriber(group string) (message.Subscriber, error)
 
-	// Prepare makes sure that topics and groups exist; a message published
-	// after it reaches each of the groups. It may be called again at any time.
+	// Prepare makes sure that topics and groups exist, and each topic's
+	// DeadTopic with GroupDead; a message published after it reaches each of
+	// the groups. It may be called again at any time.
 	Prepare(ctx context.Context, topics, groups []string) error
 
 	// MaxMessageBytes is the largest payload that Publish accepts.
