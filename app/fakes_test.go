@@ -128,9 +128,12 @@ func (b *broker) Publish(topic string, msgs ...*message.Message) error {
 
 func (b *broker) Close() error                                      { return nil }
 func (b *broker) Prepare(context.Context, []string, []string) error { return nil }
-func (b *broker) MaxMessageBytes() int                              { return 1 << 20 }
-func (b *broker) Ping(context.Context) error                        { return nil }
-func (b *broker) Subscriber(string) (message.Subscriber, error)     { return nil, errNoSubscriber }
+func (b *broker) Topics(context.Context, []string, []string) ([]ports.TopicState, error) {
+	return nil, nil
+}
+func (b *broker) MaxMessageBytes() int                          { return 1 << 20 }
+func (b *broker) Ping(context.Context) error                    { return nil }
+func (b *broker) Subscriber(string) (message.Subscriber, error) { return nil, errNoSubscriber }
 
 var _ ports.Broker = (*broker)(nil)
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -60,10 +61,21 @@ func exactly(from, to reflect.Value) (any, error) {
 		return whole(from)
 	case kind == reflect.Bool:
 		return boolean(from)
+	case kind == reflect.Slice && isText:
+		return list(given), nil
 	case kind == reflect.String && !isText:
 		return nil, fmt.Errorf("must be text, not %v: put it in quotes", from)
 	}
 	return from.Interface(), nil
+}
+
+// list takes apart what a variable says in one line, by its commas.
+func list(given string) []string {
+	items := strings.Split(given, ",")
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return items
 }
 
 func duration(given string) (any, error) {

@@ -13,8 +13,9 @@ import (
 
 // DecodeOptions fills an adapter's options from its section of the config, as
 // strictly as the config itself is read. options points to a struct that holds
-// the defaults and names its fields by the tag koanf. The error names every
-// unknown key, with those that are allowed, and every value that does not fit.
+// the defaults and names its fields by the tag koanf; a field that is a struct is
+// a section of its own. The error names every unknown key, with those that are
+// allowed, and every value that does not fit.
 func DecodeOptions(section map[string]any, options any) error {
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result:     options,
@@ -26,12 +27,29 @@ func DecodeOptions(section map[string]any, options any) error {
 		return fmt.Errorf("decode options: %w", err)
 	}
 	problems := misfits(decoder.Decode(section))
-	allowed := optionNames(options)
+	problems = append(problems, strangers("", section, reflect.TypeOf(options).Elem())...)
+	return errors.Join(problems...)
+}
+
+// strangers finds what a section holds and a struct has no field for.
+func strangers(name string, section map[string]any, t reflect.Type) []error {
+	var problems []error
+	var allowed []string
+	for field := range t.Fields() {
+		key := field.Tag.Get("koanf")
+		allowed = append(allowed, key)
+		if inner, nested := section[key].(map[string]any); nested && field.Type.Kind() == reflect.Struct {
+			problems = append(problems, strangers(join(name, key), inner, field.Type)...)
+		}
+	}
 	unknown := slices.DeleteFunc(slices.Sorted(maps.Keys(section)), func(key string) bool { return slices.Contains(allowed, key) })
 	if len(unknown) > 0 {
+		for i, key := range unknown {
+			unknown[i] = join(name, key)
+		}
 		problems = append(problems, fmt.Errorf("unknown: %s; allowed: %s", strings.Join(unknown, ", "), strings.Join(allowed, ", ")))
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // misfits takes apart what was joined.
@@ -51,12 +69,4 @@ func misfits(err error) []error {
 		return []error{fmt.Errorf("%s: %w", one.Name(), one.Unwrap())}
 	}
 	return []error{err}
-}
-
-func optionNames(options any) []string {
-	var names []string
-	for field := range reflect.TypeOf(options).Elem().Fields() {
-		names = append(names, field.Tag.Get("koanf"))
-	}
-	return names
 }

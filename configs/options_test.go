@@ -15,17 +15,32 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		Name  string        `koanf:"name"`
 		Count int           `koanf:"count"`
 		Wait  time.Duration `koanf:"wait"`
+		Hosts []string      `koanf:"hosts"`
+		TLS   configs.TLS   `koanf:"tls"`
 	}
 	defaults := options{Name: "default", Count: 3, Wait: time.Second}
+	with := func(change func(*options)) options {
+		changed := defaults
+		change(&changed)
+		return changed
+	}
 	for name, tc := range map[string]struct {
 		section map[string]any
 		want    options
 		says    []string
 	}{
 		"nothing":         {section: nil, want: defaults},
-		"everything":      {section: map[string]any{"name": "n", "count": 7, "wait": "2s"}, want: options{"n", 7, 2 * time.Second}},
-		"the environment": {section: map[string]any{"count": "7"}, want: options{"default", 7, time.Second}},
-		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait"}},
+		"everything":      {section: map[string]any{"name": "n", "count": 7, "wait": "2s"}, want: options{Name: "n", Count: 7, Wait: 2 * time.Second}},
+		"the environment": {section: map[string]any{"count": "7"}, want: with(func(o *options) { o.Count = 7 })},
+		"a list":          {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
+		"a list as text":  {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
+		"a section":       {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
+		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls"}},
+		"an unknown key in a section": {
+			section: map[string]any{"tls": map[string]any{"colour": 1, "enabled": 7}},
+			says:    []string{"unknown: tls.colour; allowed: enabled, ca_file", "tls.enabled: must be true or false, not 7"},
+		},
+		"a value for a section": {section: map[string]any{"tls": true}, says: []string{"tls"}},
 		"several problems": {
 			section: map[string]any{"count": 1.5, "wait": 5, "x": 1},
 			says:    []string{"count: must be a whole number, not 1.5", "wait: must be a time with its unit", "unknown: x"},

@@ -62,8 +62,11 @@ type Broker interface {
 
 	// Subscriber returns a new consumer of a group, which the caller closes.
 	// Its Subscribe may be called once a topic. A nack brings the message
-	// back after a growing delay. What is on the wire and can't be read as a
-	// message becomes a dead letter, byte for byte, and holds up no other.
+	// back after a growing delay, until it was handed out max_deliveries times
+	// (an option of each broker): then it becomes a dead letter (DeadTopic), as
+	// PublishDead makes them, MetaDeadOrigin included. So does at once, byte
+	// for byte, what is on the wire and can't be read as a message. Neither
+	// holds up any other.
 	Subscriber(group string) (message.Subscriber, error)
 
 	// Prepare makes sure that topics and groups exist, and each topic's
@@ -71,11 +74,31 @@ type Broker interface {
 	// the groups. It may be called again at any time.
 	Prepare(ctx context.Context, topics, groups []string) error
 
+	// Topics reports what there is of topics and groups, in the order given,
+	// and changes nothing. The dead-letter topics are not among them unless
+	// they are named.
+	Topics(ctx context.Context, topics, groups []string) ([]TopicState, error)
+
 	// MaxMessageBytes is the largest payload that Publish accepts.
 	MaxMessageBytes() int
 
 	// Ping returns an error while the broker can't be reached.
 	Ping(ctx context.Context) error
+}
+
+// TopicState is what a broker has of a topic.
+type TopicState struct {
+	Topic  string
+	Exists bool
+	Detail string // what the broker calls it, and how it is laid out; for people
+	Groups []GroupState
+}
+
+// GroupState is what a broker has of a group on a topic.
+type GroupState struct {
+	Group   string
+	Exists  bool
+	Pending int64 // messages that the group has yet to settle, those in hand too
 }
 
 // PublishFailure says why a message was not published.

@@ -132,6 +132,28 @@ func (b *Broker) forget(s *subscriber) {
 	delete(b.consumers, s)
 }
 
+// Topics implements ports.Broker.
+func (b *Broker) Topics(_ context.Context, topics, groups []string) ([]ports.TopicState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, fmt.Errorf("list topics: %w", errClosed)
+	}
+	states := make([]ports.TopicState, 0, len(topics))
+	for _, topic := range topics {
+		state := ports.TopicState{Topic: topic, Exists: b.queues[topic] != nil, Detail: "within the process"}
+		for _, group := range groups {
+			g := ports.GroupState{Group: group}
+			if q := b.queues[topic][group]; q != nil {
+				g.Exists, g.Pending = true, int64(q.size())
+			}
+			state.Groups = append(state.Groups, g)
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
 // MaxMessageBytes implements ports.Broker.
 func (b *Broker) MaxMessageBytes() int { return b.opts.MaxMessageBytes }
 
