@@ -17,7 +17,6 @@ import (
 	"lectern/configs"
 )
 
-
 func TestALoginComesFromTheConfigOrFromFiles(t *testing.T) {
 	t.Parallel()
 	user, password, err := configs.Login{User: "u", PasswordFile: write(t, " p w\r\n")}.Read()

@@ -2,6 +2,7 @@ package postgresbroker_test
 
 import (
 	"log/slog"
+	"net/url"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestConformance(t *testing.T) {
 	portstest.TestBroker(t, portstest.BrokerHarness{
 		New: func(t *testing.T) portstest.BrokerSystem {
 			t.Helper()
-			return &system{dsn: stack.Database(t, "lectern_broker").Broker, proxies: map[ports.Broker]*proxy{}}
+			return &system{dsn: stack.Database(t, "lectern_broker").Broker, proxies: map[ports.Broker]*stack.Proxy{}}
 		},
 		RetryDelay: retryDelay,
 		Visibility: lease,
@@ -34,13 +35,16 @@ func TestConformance(t *testing.T) {
 // system is a database; each process reaches it through a proxy of its own.
 type system struct {
 	dsn     string
-	proxies map[ports.Broker]*proxy
+	proxies map[ports.Broker]*stack.Proxy
 }
 
 func (s *system) Open(t *testing.T) ports.Broker {
 	t.Helper()
-	proxy, dsn := newProxy(t, s.dsn)
-	b := open(t, dsn, map[string]any{
+	address, err := url.Parse(s.dsn)
+	require.NoError(t, err)
+	proxy := stack.NewProxy(t, address.Host)
+	address.Host = proxy.Addr()
+	b := open(t, address.String(), map[string]any{
 		"concurrency":       portstest.BrokerConcurrency,
 		"max_message_bytes": portstest.BrokerMaxMessageBytes,
 		"close_timeout":     portstest.BrokerCloseTimeout.String(),
@@ -53,7 +57,7 @@ func (s *system) Open(t *testing.T) ports.Broker {
 
 func (s *system) Sever(t *testing.T, b ports.Broker) {
 	t.Helper()
-	s.proxies[b].sever()
+	s.proxies[b].Sever()
 }
 
 func open(tb testing.TB, dsn string, raw map[string]any) *postgresbroker.Broker {
