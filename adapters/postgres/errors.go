@@ -74,6 +74,13 @@ func retryable(code string) bool {
 	return slices.Contains([]string{"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"}, code)
 }
 
+// keyTaken tells that an idempotency key was stored by another caller between
+// the look at it and the end.
+func keyTaken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == "idempotency_keys_pkey"
+}
+
 func isCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
