@@ -46,6 +46,8 @@ func asDomain(err error) error {
 			Reason: domain.ReasonDuplicateEntry, Field: "outbox_id",
 			Message: "a job of this id exists already: make a new id for each job", Err: err,
 		}
+	case keyTaken(err): // by another procedure: InitializeFSM asks again, the others take turns
+		return &domain.Error{Reason: domain.ReasonIdempotencyReuse, Message: "this idempotency key was used for another request", Err: err}
 	case pg.Code == "23514" && pg.DataTypeName == "queue":
 		return &domain.Error{Reason: domain.ReasonInvalidField, Field: "queue", Message: "must have 1 to 100 characters", Err: err}
 	case retryable(pg.Code):
