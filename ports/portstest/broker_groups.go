@@ -177,12 +177,12 @@ func consumersJoinAndLeaveWithoutLoss(t *brokerT) {
 
 // One consumer stays, others come and go, while a stream flows.
 func consumersJoinAndLeaveInMidStream(t *brokerT) {
-	publisher, staying, coming := t.open(group), t.open(group), t.open(group)
-	s := t.startStream(publisher)
-	s.join(staying)
+	b := t.open(group)
+	s := t.startStream(b)
+	s.join(b)
 	for range 5 {
 		s.await(streamLag)
-		sub := s.join(coming)
+		sub := s.join(b)
 		s.await(streamLag)
 		require.NoError(t, sub.Close())
 	}
