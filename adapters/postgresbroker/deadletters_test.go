@@ -1,6 +1,8 @@
 package postgresbroker_test
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -49,6 +51,30 @@ func TestWhatCanNotBecomeADeadLetterStays(t *testing.T) {
 	require.NoError(t, d.Prepare(t.Context(), []string{"topic"}, nil))
 	require.Equal(t, sent[0].UUID, d.deadLetter(t).UUID)
 	d.requireNoneLeft(t, msgs)
+}
+
+// docs/brokers.md says how to look at dead letters, and how to put one back.
+func TestADeadLetterIsPutBackAsDocumented(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/brokers.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(document), -1)
+	require.Len(t, blocks, 2)
+	d := newDatabase(t, map[string]any{"max_deliveries": 1})
+	sent := d.publish(t, 1)
+	_, msgs := subscribe(t, d.Broker)
+	require.True(t, receive(t, msgs).Nack())
+
+	var uuid, topic, reason, at string
+	require.Eventually(t, func() bool {
+		return d.outside.QueryRow(t.Context(), blocks[0][1]).Scan(&uuid, &topic, &reason, &at) == nil
+	}, patience, tick)
+	require.Equal(t, []string{sent[0].UUID, "topic", "nacked 1 times"}, []string{uuid, topic, reason})
+	d.exec(t, blocks[1][1], uuid)
+	again := receive(t, msgs)
+	require.Equal(t, sent[0].UUID, again.UUID)
+	require.True(t, again.Ack())
+	require.EqualValues(t, 0, d.value(t, `SELECT count(*) FROM lectern_broker.messages WHERE group_name = 'dead'`))
 }
 
 // deadLetter returns the first of the topic's dead letters.

@@ -124,7 +124,9 @@ func TestAnUndecodableRowBecomesADeadLetter(t *testing.T) {
 			require.Equal(t, "too large to be published", string(letter.Payload))
 			require.Contains(t, letter.Metadata.Get(ports.MetaDeadReason), metadata)
 			require.Equal(t, "lectern_broker.messages, seq 1", letter.Metadata.Get(ports.MetaDeadOrigin))
-			require.EqualValues(t, 0, d.value(t, `SELECT count(*) FROM lectern_broker.messages WHERE topic = 'topic'`))
+			require.Eventually(t, func() bool {
+				return d.value(t, `SELECT count(*) FROM lectern_broker.messages WHERE topic = 'topic'`) == int64(0)
+			}, patience, tick)
 		})
 	}
 }
