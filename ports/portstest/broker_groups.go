@@ -29,9 +29,13 @@ func eachGroupGetsEveryMessage(t *brokerT) {
 	}
 }
 
+// Each message has a subject of its own: those of one may be one consumer's.
 func consumersShareWithoutDoubles(t *brokerT) {
 	b := t.open(group)
-	sent := newMessages(100)
+	sent := make(message.Messages, 100)
+	for i := range sent {
+		sent[i] = newMessage(strconv.Itoa(i), "{}")
+	}
 	require.NoError(t, b.Publish(topic, sent...))
 
 	_, first := t.consume(b, group)
