@@ -69,11 +69,11 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"an unknown config": {
 			args: []string{"serve", "--config", "redis"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, memory, postgres\n",
+			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
 		},
 		"an unknown config by the environment": {
 			environ: []string{"LECTERN_CONFIG=redis"}, args: []string{"serve"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, memory, postgres\n",
+			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_LOG__LEVELS=debug"}, args: []string{"serve"},
@@ -81,7 +81,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"an unknown kind of broker": {
 			environ: []string{"LECTERN_BROKER__KIND=kafkaa"}, args: []string{"serve"},
-			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of memory, postgres\n",
+			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of kafka, memory, postgres\n",
 		},
 		"options that the broker has not, beside another problem": {
 			environ: []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__OPTIONS__DSN=x", "LECTERN_PIPELINE=never"}, args: []string{"serve"},
@@ -146,7 +146,7 @@ func TestTheShellCompletesWhatIsEnumerated(t *testing.T) {
 		"styles":    {[]string{"generate", "--style", ""}, strings.Join(styleNames(), "\n") + "\n:4\n"},
 		"languages": {[]string{"generate", "--language", ""}, "en\nru\n:4\n"},
 		"formats":   {[]string{"show", "--format", ""}, "outline\njson\nmarkdown\n:4\n"},
-		"configs":   {[]string{"serve", "--config", ""}, "embedded\nmemory\npostgres\n:4\n"},
+		"configs":   {[]string{"serve", "--config", ""}, "embedded\nkafka\nmemory\npostgres\n:4\n"},
 		"documents": {[]string{"generate", ""}, "pdf\ndocx\nmd\ntxt\nhtml\n:8\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
