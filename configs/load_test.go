@@ -25,7 +25,7 @@ func TestEveryBuiltInConfigLoads(t *testing.T) {
 	environ := map[string][]string{"postgres": {
 		"LECTERN_POSTGRES__APP_DSN=a", "LECTERN_POSTGRES__WORKER_DSN=w", "LECTERN_POSTGRES__RELAY_DSN=r",
 	}}
-	require.Equal(t, []string{"embedded", "memory", "postgres"}, configs.Names())
+	require.Equal(t, []string{"embedded", "kafka", "memory", "postgres"}, configs.Names())
 	for _, name := range configs.Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,11 +130,11 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown kind of broker": {
 			text: "broker: {kind: rabbit}\n",
-			want: []string{`FILE:1: broker.kind: "rabbit" is not one of memory, postgres`},
+			want: []string{`FILE:1: broker.kind: "rabbit" is not one of kafka, memory, postgres`},
 		},
 		"an unknown kind by the environment": {
 			environ: []string{"LECTERN_BROKER__KIND=rabbit"},
-			want:    []string{`LECTERN_BROKER__KIND: broker.kind: "rabbit" is not one of memory, postgres`},
+			want:    []string{`LECTERN_BROKER__KIND: broker.kind: "rabbit" is not one of kafka, memory, postgres`},
 		},
 		"an unknown kind of cache": {
 			text: "cache: {kind: memcached}\n",
@@ -291,11 +291,11 @@ func TestBrokenYAMLIsRefusedWithItsLine(t *testing.T) {
 func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 	t.Parallel()
 	_, err := configs.Load(request("redis"))
-	require.EqualError(t, err, "read config redis: there is no such file, and the built-in configs are embedded, memory, postgres")
+	require.EqualError(t, err, "read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres")
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
+	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
 }
 
 func write(t *testing.T, text string) string {

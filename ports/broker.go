@@ -48,7 +48,8 @@ const (
 	GroupDead    = "dead"    // keeps the dead letters; consumes no other topic
 )
 
-// DeadTopic names the topic of what nobody could handle of a topic.
+// DeadTopic names the topic of what nobody could handle of a topic. It has none
+// of its own: see IsDeadTopic.
 func DeadTopic(topic string) string { return topic + "_dead" }
 
 // Broker carries messages from the relay to the workers, at least once.

@@ -2,10 +2,15 @@ package ports
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
+
+// IsDeadTopic tells whether a topic holds dead letters. It has no DeadTopic, and
+// nothing in it is given up.
+func IsDeadTopic(topic string) bool { return strings.HasSuffix(topic, DeadTopic("")) }
 
 // PublishDead publishes to the topic's DeadTopic what a group could not handle
 // there: the message as it is, and in its metadata the reason and where it

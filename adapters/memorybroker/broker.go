@@ -53,16 +53,24 @@ func (b *Broker) Prepare(_ context.Context, topics, groups []string) error {
 		return fmt.Errorf("prepare topics: %w", errClosed)
 	}
 	for _, topic := range topics {
-		if b.queues[topic] == nil {
-			b.queues[topic] = map[string]*queue{}
-		}
-		for _, group := range groups {
-			if b.queues[topic][group] == nil {
-				b.queues[topic][group] = newQueue()
-			}
+		b.register(topic, groups...)
+		if !ports.IsDeadTopic(topic) {
+			b.register(ports.DeadTopic(topic), ports.GroupDead)
 		}
 	}
 	return nil
+}
+
+// register makes the queues that are missing. The lock is held.
+func (b *Broker) register(topic string, groups ...string) {
+	if b.queues[topic] == nil {
+		b.queues[topic] = map[string]*queue{}
+	}
+	for _, group := range groups {
+		if b.queues[topic][group] == nil {
+			b.queues[topic][group] = newQueue()
+		}
+	}
 }
 
 // Publish implements message.Publisher: every group of the topic gets the

@@ -26,6 +26,10 @@ type Options struct {
 	RetryDelay    time.Duration `koanf:"retry_delay"`
 	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
+	// MaxDeliveries is how often a message is handed out before a nack makes it
+	// a dead letter, 100 by default; 0 never gives it up.
+	MaxDeliveries int `koanf:"max_deliveries"`
+
 	// CloseTimeout is how long a closing consumer waits for what is in hand,
 	// 10s by default.
 	CloseTimeout time.Duration `koanf:"close_timeout"`
@@ -40,6 +44,7 @@ func DecodeOptions(raw map[string]any) (Options, error) {
 		MaxPending:      100_000,
 		RetryDelay:      time.Second,
 		RetryDelayMax:   time.Minute,
+		MaxDeliveries:   100,
 		CloseTimeout:    10 * time.Second,
 	}
 	if err := configs.DecodeOptions(raw, &opts); err != nil {
@@ -63,9 +68,13 @@ func (o Options) validate() error {
 	check(o.MaxPending >= 1, "max_pending must be 1 or more")
 	check(o.RetryDelay >= time.Millisecond, "retry_delay must be 1ms or more")
 	check(o.RetryDelayMax >= o.RetryDelay, "retry_delay_max must be retry_delay or more")
+	check(o.MaxDeliveries >= 0, "max_deliveries must be 0 (never give up) or more")
 	check(o.CloseTimeout >= time.Millisecond, "close_timeout must be 1ms or more")
 	return errors.Join(errs...)
 }
+
+// givesUp tells whether the nth nack is the last.
+func (o Options) givesUp(nacks int) bool { return o.MaxDeliveries > 0 && nacks >= o.MaxDeliveries }
 
 // retryDelay is the wait after the nth nack.
 func (o Options) retryDelay(nacks int) time.Duration {

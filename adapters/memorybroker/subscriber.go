@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"lectern/ports"
 )
 
 // subscriber is one consumer of a group.
@@ -36,7 +38,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.topics[topic] != nil {
 		return nil, fmt.Errorf("subscribe to %q: this consumer already does; make another", topic)
 	}
-	sub := newSubscription(ctx, s.broker, q)
+	sub := newSubscription(ctx, s.broker, q, topic, s.group)
 	s.topics[topic] = sub
 	s.running.Go(func() { //nolint:contextcheck // what is in hand may be finished after the end of ctx
 		sub.run()
@@ -68,10 +70,12 @@ func (s *subscriber) Close() error {
 
 // subscription hands out one topic's messages.
 type subscription struct {
-	opts  Options
-	log   *slog.Logger
-	queue *queue
-	out   chan *message.Message
+	opts         Options
+	log          *slog.Logger
+	broker       *Broker // for the dead letters
+	topic, group string
+	queue        *queue
+	out          chan *message.Message
 
 	stopping context.Context // ends: nothing more is taken
 	stop     context.CancelFunc
@@ -82,13 +86,16 @@ type subscription struct {
 	inHand sync.WaitGroup
 }
 
-func newSubscription(ctx context.Context, b *Broker, q *queue) *subscription {
+func newSubscription(ctx context.Context, b *Broker, q *queue, topic, group string) *subscription {
 	s := &subscription{
-		opts:  b.opts,
-		log:   b.log,
-		queue: q,
-		out:   make(chan *message.Message),
-		slots: make(chan struct{}, b.opts.Concurrency),
+		opts:   b.opts,
+		log:    b.log.With("topic", topic, "group", group),
+		broker: b,
+		topic:  topic,
+		group:  group,
+		queue:  q,
+		out:    make(chan *message.Message),
+		slots:  make(chan struct{}, b.opts.Concurrency),
 	}
 	s.stopping, s.stop = context.WithCancel(ctx)
 	s.handling, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
@@ -172,6 +179,27 @@ func (s *subscription) settle(d *delivery, m *message.Message) {
 		s.log.Warn("Message not settled before close_timeout, giving it back", "message", d.uuid)
 	}
 	d.nacks++
+	if s.opts.givesUp(d.nacks) && s.bury(d) {
+		s.queue.settle()
+		return
+	}
 	d.due = time.Now().Add(s.opts.retryDelay(d.nacks))
 	s.queue.delay(d)
+}
+
+// bury makes a dead letter of a message, and tells whether it could. What is a
+// dead letter already has nowhere to go.
+func (s *subscription) bury(d *delivery) bool {
+	if ports.IsDeadTopic(s.topic) {
+		return false
+	}
+	m := d.message()
+	m.Metadata.Set(ports.MetaDeadOrigin, fmt.Sprintf("message %d of the process", d.seq))
+	reason := fmt.Sprintf("nacked %d times", d.nacks)
+	if err := ports.PublishDead(s.broker, s.topic, s.group, m, reason, time.Now()); err != nil {
+		s.log.Warn("Message not given up, it will come again", "message", d.uuid, "error", err)
+		return false
+	}
+	s.log.Warn("Message given up, it is a dead letter", "message", d.uuid, "reason", reason)
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"lectern/adapters/postgresbroker"
@@ -23,12 +24,21 @@ const (
 
 func TestConformance(t *testing.T) {
 	portstest.TestBroker(t, portstest.BrokerHarness{
+		Kind: "postgres",
 		New: func(t *testing.T) portstest.BrokerSystem {
 			t.Helper()
-			return &system{dsn: stack.Database(t, "lectern_broker").Broker, proxies: map[ports.Broker]*stack.Proxy{}}
+			return newSystem(stack.Database(t, "lectern_broker"))
+		},
+		NewServer: func(t *testing.T) portstest.BrokerServer {
+			t.Helper()
+			s := stack.StartPostgres(t)
+			return &server{newSystem(s.Database(t, "lectern_broker")), s}
 		},
 		RetryDelay: retryDelay,
 		Visibility: lease,
+		Exceptions: map[string]string{
+			"OrderIsKeptPerSubjectBySeveralConsumers": "whichever consumer is free takes the next message",
+		},
 	})
 }
 
@@ -36,6 +46,10 @@ func TestConformance(t *testing.T) {
 type system struct {
 	dsn     string
 	proxies map[ports.Broker]*stack.Proxy
+}
+
+func newSystem(db *stack.DB) *system {
+	return &system{dsn: db.Broker, proxies: map[ports.Broker]*stack.Proxy{}}
 }
 
 func (s *system) Open(t *testing.T) ports.Broker {
@@ -47,6 +61,8 @@ func (s *system) Open(t *testing.T) ports.Broker {
 	b := open(t, address.String(), map[string]any{
 		"concurrency":       portstest.BrokerConcurrency,
 		"max_message_bytes": portstest.BrokerMaxMessageBytes,
+		"max_deliveries":    portstest.BrokerMaxDeliveries,
+		"timeout":           portstest.BrokerTimeout.String(),
 		"close_timeout":     portstest.BrokerCloseTimeout.String(),
 		"retry_delay":       retryDelay.String(),
 		"lease":             lease.String(),
@@ -58,6 +74,43 @@ func (s *system) Open(t *testing.T) ports.Broker {
 func (s *system) Sever(t *testing.T, b ports.Broker) {
 	t.Helper()
 	s.proxies[b].Sever()
+}
+
+func (s *system) Stall(t *testing.T, b ports.Broker) {
+	t.Helper()
+	s.proxies[b].Stall()
+}
+
+func (s *system) Restore(t *testing.T, b ports.Broker) {
+	t.Helper()
+	s.proxies[b].Restore()
+}
+
+// PublishRaw makes rows whose metadata is a list.
+func (s *system) PublishRaw(t *testing.T, topic string, raw []byte) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.Exec(t.Context(), `INSERT INTO lectern_broker.messages (topic, group_name, uuid, payload, metadata)
+		SELECT topic, group_name, 'by hand', $2, '["not", "ours"]' FROM lectern_broker.subscriptions WHERE topic = $1`, topic, raw)
+	require.NoError(t, err)
+}
+
+// server is a system on a Postgres of its own.
+type server struct {
+	*system
+	postgres *stack.PostgresServer
+}
+
+func (s *server) Stop(t *testing.T) {
+	t.Helper()
+	s.postgres.Stop()
+}
+
+func (s *server) Start(t *testing.T) {
+	t.Helper()
+	s.postgres.Start()
 }
 
 func open(tb testing.TB, dsn string, raw map[string]any) *postgresbroker.Broker {

@@ -69,11 +69,11 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"an unknown config": {
 			args: []string{"serve", "--config", "redis"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, memory, postgres\n",
+			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
 		},
 		"an unknown config by the environment": {
 			environ: []string{"LECTERN_CONFIG=redis"}, args: []string{"serve"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, memory, postgres\n",
+			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_LOG__LEVELS=debug"}, args: []string{"serve"},
@@ -81,13 +81,13 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"an unknown kind of broker": {
 			environ: []string{"LECTERN_BROKER__KIND=kafkaa"}, args: []string{"serve"},
-			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of memory, postgres\n",
+			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of kafka, memory, postgres\n",
 		},
 		"options that the broker has not, beside another problem": {
 			environ: []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__OPTIONS__DSN=x", "LECTERN_PIPELINE=never"}, args: []string{"serve"},
 			want: "lectern: read config embedded.yaml:\n" +
 				"  broker.options: read options of the memory broker: unknown: dsn; " +
-				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, close_timeout\n" +
+				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, max_deliveries, close_timeout\n" +
 				"  LECTERN_PIPELINE: pipeline: \"never\" is not one of automatic, manual\n",
 		},
 		"an address that others reach": {
@@ -146,7 +146,7 @@ func TestTheShellCompletesWhatIsEnumerated(t *testing.T) {
 		"styles":    {[]string{"generate", "--style", ""}, strings.Join(styleNames(), "\n") + "\n:4\n"},
 		"languages": {[]string{"generate", "--language", ""}, "en\nru\n:4\n"},
 		"formats":   {[]string{"show", "--format", ""}, "outline\njson\nmarkdown\n:4\n"},
-		"configs":   {[]string{"serve", "--config", ""}, "embedded\nmemory\npostgres\n:4\n"},
+		"configs":   {[]string{"serve", "--config", ""}, "embedded\nkafka\nmemory\npostgres\n:4\n"},
 		"documents": {[]string{"generate", ""}, "pdf\ndocx\nmd\ntxt\nhtml\n:8\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"lectern/adapters/kafkabroker"
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
 	"lectern/adapters/postgresbroker"
@@ -36,6 +37,7 @@ func (k brokerKind) withAddress(options map[string]any, a addresses) map[string]
 // folder under adapters and a file in configs.
 func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
+		"kafka":    {module: kafkabroker.Module},
 		"memory":   {module: memorybroker.Module},
 		"postgres": {module: postgresbroker.Module, dsn: "dsn"},
 	}

@@ -12,13 +12,13 @@ import (
 // them. It does so at once and for every connection.
 type Proxy struct {
 	listener net.Listener
-	server   string
 	running  sync.WaitGroup
 
-	mu    sync.Mutex
-	cut   bool
-	flow  chan struct{} // closed while bytes pass
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	server string // host:port
+	cut    bool
+	flow   chan struct{} // closed while bytes pass
+	conns  map[net.Conn]struct{}
 }
 
 // NewProxy returns a proxy to the server at a host:port, which ends with the test.
@@ -38,6 +38,19 @@ func NewProxy(tb testing.TB, server string) *Proxy {
 
 // Addr returns the host:port that leads to the server.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Lead has new connections lead to another host:port.
+func (p *Proxy) Lead(server string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = server
+}
+
+func (p *Proxy) leadsTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server
+}
 
 // Cut ends every connection, and each new one as soon as it is made, until Restore.
 func (p *Proxy) Cut() {
@@ -90,7 +103,7 @@ func (p *Proxy) accept(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		server, err := dialer.DialContext(ctx, "tcp", p.server)
+		server, err := dialer.DialContext(ctx, "tcp", p.leadsTo())
 		if err != nil {
 			_ = client.Close()
 			continue

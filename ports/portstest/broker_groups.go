@@ -4,9 +4,11 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"lectern/ports"
@@ -27,9 +29,13 @@ func eachGroupGetsEveryMessage(t *brokerT) {
 	}
 }
 
+// Each message has a subject of its own: those of one may be one consumer's.
 func consumersShareWithoutDoubles(t *brokerT) {
 	b := t.open(group)
-	sent := newMessages(100)
+	sent := make(message.Messages, 100)
+	for i := range sent {
+		sent[i] = newMessage(strconv.Itoa(i), "{}")
+	}
 	require.NoError(t, b.Publish(topic, sent...))
 
 	_, first := t.consume(b, group)
@@ -91,6 +97,59 @@ func orderIsKeptPerSubject(t *brokerT) {
 	}
 }
 
+// Each is of a process of its own. Of a message that comes again, the first
+// delivery counts.
+func orderIsKeptBySeveral(t *brokerT) {
+	const consumers, subjects, perSubject = 3, 10, 50
+	b := t.open(group)
+	seen := &sequences{next: map[string]int{}, missing: subjects * perSubject, complete: make(chan struct{})}
+	for range consumers {
+		_, msgs := t.consume(t.open(group), group)
+		go func() {
+			for m := range msgs {
+				seen.add(t, m)
+				m.Ack()
+			}
+		}()
+	}
+	for n := range perSubject {
+		var sent message.Messages
+		for subject := range subjects {
+			sent = append(sent, newMessage(strconv.Itoa(subject), strconv.Itoa(n)))
+		}
+		require.NoError(t, b.Publish(topic, sent...))
+	}
+	select {
+	case <-seen.complete:
+	case <-time.After(patience):
+		require.FailNow(t, "messages are missing")
+	}
+}
+
+// sequences is how far the numbers in each subject's payloads have come.
+type sequences struct {
+	mu       sync.Mutex
+	next     map[string]int
+	missing  int
+	complete chan struct{} // closed when none is missing
+}
+
+func (s *sequences) add(t *brokerT, m *message.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	subject := m.Metadata.Get(ports.MetaSubject)
+	next := s.next[subject]
+	n, err := strconv.Atoi(string(m.Payload))
+	if err != nil || n < next {
+		return // again; payloads that aren't kept are another test's
+	}
+	assert.Equal(t, next, n, "of subject %s", subject)
+	s.next[subject] = n + 1
+	if s.missing -= n + 1 - next; s.missing == 0 {
+		close(s.complete)
+	}
+}
+
 func consumersJoinAndLeaveWithoutLoss(t *brokerT) {
 	const rounds, perRound = 10, 30
 	b := t.open(group)
@@ -117,6 +176,20 @@ func consumersJoinAndLeaveWithoutLoss(t *brokerT) {
 	for _, m := range sent {
 		require.True(t, got[m.UUID])
 	}
+}
+
+// One consumer stays, others come and go, while a stream flows.
+func consumersJoinAndLeaveInMidStream(t *brokerT) {
+	b := t.open(group)
+	s := t.startStream(b)
+	s.join(b)
+	for range 5 {
+		s.await(streamLag)
+		sub := s.join(b)
+		s.await(streamLag)
+		require.NoError(t, sub.Close())
+	}
+	s.finish()
 }
 
 func subscribingUnpreparedFails(t *brokerT) {

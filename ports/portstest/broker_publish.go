@@ -3,8 +3,6 @@ package portstest
 import (
 	"bytes"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
@@ -90,27 +88,6 @@ func unknownTopicIsRefused(t *brokerT) {
 	t.requireFailure(ports.Refused, b.Publish("unknown", sent...), sent...)
 }
 
-func prepareMayRunAgainAndAtOnce(t *brokerT) {
-	var wg sync.WaitGroup
-	errs := make([]error, 8)
-	brokers := make([]ports.Broker, len(errs))
-	for i := range errs {
-		b := t.Open(t.T)
-		brokers[i] = b
-		wg.Go(func() { errs[i] = b.Prepare(t.Context(), []string{topic}, []string{group}) })
-	}
-	wg.Wait()
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-	b := brokers[0]
-	require.NoError(t, b.Publish(topic, newMessages(3)...))
-	require.NoError(t, b.Prepare(t.Context(), []string{topic, "another"}, []string{group, other}))
-	_, msgs := t.consume(b, group)
-	t.receiveAcked(msgs, 3)
-	t.requireNoneLeft(b, msgs)
-}
-
 func publishingUnreachedIsUnavailable(t *brokerT) {
 	b := t.open(group)
 	require.NoError(t, b.Ping(t.Context()))
@@ -119,13 +96,7 @@ func publishingUnreachedIsUnavailable(t *brokerT) {
 
 	t.Sever(t.T, b)
 
-	done := make(chan error, 1)
-	go func() { done <- b.Publish(topic, sent...) }()
-	select {
-	case err := <-done:
-		t.requireFailure(ports.Unavailable, err, sent...)
-	case <-time.After(patience):
-		require.FailNow(t, "publishing hangs")
-	}
-	require.Error(t, b.Ping(t.Context()))
+	err := t.returns("Publish", func() error { return b.Publish(topic, sent...) })
+	t.requireFailure(ports.Unavailable, err, sent...)
+	require.Error(t, t.returns("Ping", func() error { return b.Ping(t.Context()) }))
 }
