@@ -71,7 +71,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 
 			var cache ports.Cache
 			logged := &bytes.Buffer{}
-			module, err := caches()[kind](config.Cache.Options)
+			module, err := caches()[kind].module(config.Cache.Options)
 			require.NoError(t, err)
 			running := fxtest.New(t, module, fx.Supply(slog.New(slog.NewTextHandler(logged, nil))), fx.Populate(&cache))
 			running.RequireStart().RequireStop()

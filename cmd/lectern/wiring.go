@@ -52,7 +52,7 @@ func provide(c configs.Config, log *slog.Logger, db *database, fail context.Canc
 	if err != nil {
 		return nil, err
 	}
-	cache, err := caches()[c.Cache.Kind](c.Cache.Options)
+	cache, err := caches()[c.Cache.Kind].module(c.Cache.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func checkBroker(c configs.Config) error {
 
 // checkCache does the same for a cache.
 func checkCache(c configs.Config) error {
-	_, err := caches()[c.Cache.Kind](c.Cache.Options)
+	_, err := caches()[c.Cache.Kind].module(c.Cache.Options)
 	return err
 }
 
