@@ -37,11 +37,21 @@ func (l *loader) decodeProblems(err error) {
 		}
 	case !errors.As(err, &one):
 		l.problems = append(l.problems, err)
-	case l.known.isSection(one.Name()) || isOptions(one.Name()):
-		l.problem(one.Name(), "must hold keys, not a value")
 	default:
-		l.problem(one.Name(), "%w", one.Unwrap())
+		l.decodeProblem(numbered(one.Name()), one.Unwrap())
 	}
+}
+
+func (l *loader) decodeProblem(key string, err error) {
+	if l.known.isSection(key) || isOptions(key) {
+		err = errors.New("must hold keys, not a value")
+	}
+	l.problem(key, "%w", err)
+}
+
+// numbered writes list[0].key as list.0.key.
+func numbered(name string) string {
+	return strings.NewReplacer("[", ".", "]", "").Replace(name)
 }
 
 // exactly turns a value into what a field holds, and refuses all that would

@@ -57,7 +57,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 			t.Parallel()
 			load := func(environ ...string) (configs.Config, error) {
 				return configs.Load(configs.Request{
-					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), CheckCache: checkCache,
+					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DecodeCache: decodeCache,
 					Environ: append(environ, "LECTERN_CACHE__KIND="+kind),
 				})
 			}

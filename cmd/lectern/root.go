@@ -79,8 +79,8 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 	}
 	config, err := configs.Load(configs.Request{
 		Source: source, Environ: p.environ, Flags: set, Use: use,
-		BrokerKinds: brokerKinds(), CheckBroker: checkBroker,
-		CacheKinds: cacheKinds(), CheckCache: checkCache,
+		BrokerKinds: brokerKinds(), DecodeBroker: decodeBroker,
+		CacheKinds: cacheKinds(), DecodeCache: decodeCache,
 	})
 	if err != nil {
 		return config, inputError{err}

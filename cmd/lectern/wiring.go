@@ -83,20 +83,19 @@ func brokerModule(b configs.Broker, a addresses) (fx.Option, error) {
 	return kind.module(kind.withAddress(b.Options, a))
 }
 
-// checkBroker lets the adapter look at its options before anything starts.
-func checkBroker(c configs.Config) error {
+// decodeBroker lets the adapter look at its options before anything starts.
+func decodeBroker(c configs.Config, b configs.Broker) (any, error) {
 	at := addresses{}
 	if c.Postgres.Embedded {
 		at.broker = "postgres://127.0.0.1/not-started-yet"
 	}
-	_, err := brokerModule(c.Broker, at)
-	return err
+	kind := brokers()[b.Kind]
+	return kind.decode(kind.withAddress(b.Options, at))
 }
 
-// checkCache does the same for a cache.
-func checkCache(c configs.Config) error {
-	_, err := caches()[c.Cache.Kind].module(c.Cache.Options)
-	return err
+// decodeCache does the same for a cache.
+func decodeCache(c configs.Config) (any, error) {
+	return caches()[c.Cache.Kind].decode(c.Cache.Options)
 }
 
 // storage stands on Postgres, each part as its own role.
