@@ -38,6 +38,8 @@ func decodeCache(c configs.Config) (any, error) {
 	return caches()[c.Cache.Kind].decode(c.Cache.Options)
 }
 
+const brokerSection = "broker"
+
 // namedBroker is a broker and what the config calls it.
 type namedBroker struct {
 	name string
@@ -46,15 +48,28 @@ type namedBroker struct {
 
 // configuredBrokers returns the broker, then those that it replaces.
 func configuredBrokers(c configs.Config) []namedBroker {
-	all := []namedBroker{{"broker", c.Broker}}
+	all := []namedBroker{{brokerSection, c.Broker}}
 	for i, old := range c.Broker.AlsoConsume {
-		all = append(all, namedBroker{"broker.also_consume." + strconv.Itoa(i), old.Broker()})
+		all = append(all, namedBroker{brokerSection + ".also_consume." + strconv.Itoa(i), old.Broker()})
 	}
 	return all
 }
 
 // String names it for people.
 func (b namedBroker) String() string { return fmt.Sprintf("%s (%s)", b.name, b.Kind) }
+
+// isOld tells a broker that is being replaced.
+func (b namedBroker) isOld() bool { return b.name != brokerSection }
+
+// onOurServer names the option for the address of a broker that is on the
+// Postgres that Lectern starts; "" for one that is not.
+func onOurServer(c configs.Config, b configs.Broker) string {
+	option := brokers()[b.Kind].dsn
+	if option != "" && c.Postgres.Embedded && isEmpty(b.Options[option]) {
+		return option
+	}
+	return ""
+}
 
 // lone is a broker in an application of its own, beside the service or without one.
 type lone struct {
@@ -136,12 +151,12 @@ func registerTopics(ctx context.Context, c configs.Config, at addresses, log *sl
 // checkBrokerRoles looks at the roles of all brokers on Postgres. One of an old
 // broker that can't be asked now is logged: the service goes on without it.
 func checkBrokerRoles(ctx context.Context, c configs.Config, a addresses, log *slog.Logger) error {
-	for i, b := range configuredBrokers(c) {
+	for _, b := range configuredBrokers(c) {
 		err := checkBrokerRole(ctx, c, b, a)
 		var refused *postgres.RoleError
 		switch {
 		case err == nil:
-		case i > 0 && !errors.As(err, &refused):
+		case b.isOld() && !errors.As(err, &refused):
 			log.WarnContext(ctx, "old broker not reached", "broker", b.String(), "error", err)
 		default:
 			return err
