@@ -52,7 +52,7 @@ func node(v reflect.Value) *yaml.Node {
 	case Secret:
 		return scalar(value.String())
 	}
-	switch v.Kind() { //nolint:exhaustive // the rest is written as Go writes it
+	switch v.Kind() {
 	case reflect.Struct:
 		return section(v)
 	case reflect.Map:

@@ -230,17 +230,21 @@ func TestTheServiceDoesWithoutAnOldBrokerThatIsDown(t *testing.T) {
 func TestTopicsOfAServerOfOurOwn(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
+	inMemory := []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__ALSO_CONSUME__0__KIND=postgres"}
 	for _, run := range []struct {
-		args []string
-		code int
+		env, args []string
+		code      int
+		says      string
 	}{
-		{[]string{"topics"}, 1},
-		{[]string{"topics", "--create"}, 0},
-		{[]string{"topics"}, 0},
-		{[]string{"config", "check"}, 0},
+		{nil, []string{"topics"}, 1, "missing"},
+		{nil, []string{"topics", "--create"}, 0, "rows of lectern_broker.messages"},
+		{nil, []string{"topics"}, 0, "document-processing_dead"},
+		{inMemory, []string{"topics"}, 1, "broker.also_consume.0 (postgres) is drained"},
+		{nil, []string{"config", "check"}, 0, "Lectern starts this server itself"},
 	} {
-		cmd := command(t.Context(), dir, nil, run.args...)
+		cmd := command(t.Context(), dir, run.env, run.args...)
 		out, err := cmd.CombinedOutput()
 		require.Equal(t, run.code, cmd.ProcessState.ExitCode(), "%v: %v\n%s", run.args, err, out)
+		require.Contains(t, string(out), run.says)
 	}
 }

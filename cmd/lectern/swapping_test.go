@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,8 +26,9 @@ func TestTheConfigsOfTheSwapDoAsTheyAreSaidTo(t *testing.T) {
 	}
 	old, current := stack.Database(t, "lectern_broker"), stack.Database(t, "jobs")
 	was := ofPostgres(old)
-	now := append(ofPostgres(old)[:4], "LECTERN_BROKER__OPTIONS__DSN="+current.Broker,
-		"LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__DSN="+old.Broker)
+	now := slices.Concat(ofPostgres(old)[:4], []string{
+		"LECTERN_BROKER__OPTIONS__DSN=" + current.Broker, "LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__DSN=" + old.Broker,
+	})
 
 	up := lectern(t, was, "--config", files[0], "migrate", "up")
 	require.Zero(t, up.code, up.stderr)

@@ -24,7 +24,8 @@ func (p *program) topicsCommand() *cobra.Command {
 queue with the groups workers and backup, and its dead letters with the group dead.
 PENDING is what a group has yet to settle. Something that is missing makes the
 exit code 1, unless --create makes it; 'serve' and 'migrate up' make it as well.
-(Of the broker memory nothing is there: each process has its own.)
+(Of the broker memory nothing is there: each process has its own.) A broker on
+the Postgres that Lectern starts itself can be asked while no server uses it.
 
 The brokers that are being replaced (broker.also_consume) are shown as well, and
 whether they are drained. Nothing is ever made on them.`,
