@@ -67,8 +67,8 @@ func exactly(from, to reflect.Value) (any, error) {
 		return level(given)
 	}
 	switch kind := to.Kind(); {
-	case kind == reflect.Int || kind == reflect.Int64:
-		return whole(from)
+	case kind >= reflect.Int && kind <= reflect.Int64:
+		return whole(from, to)
 	case kind == reflect.Bool:
 		return boolean(from)
 	case kind == reflect.Slice && isText:
@@ -118,14 +118,15 @@ func level(given string) (any, error) {
 	return nil, fmt.Errorf("%q is not one of debug, info, warn, error", given)
 }
 
-func whole(from reflect.Value) (any, error) {
-	if from.CanInt() {
-		return from.Int(), nil
+func whole(from, to reflect.Value) (any, error) {
+	n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("must be a whole number, not %v", from)
+	case to.OverflowInt(n):
+		return nil, fmt.Errorf("must be a whole number of %d bits, not %v", to.Type().Bits(), from)
 	}
-	if n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64); err == nil {
-		return n, nil
-	}
-	return nil, fmt.Errorf("must be a whole number, not %v", from)
+	return n, nil
 }
 
 func boolean(from reflect.Value) (any, error) {

@@ -41,6 +41,7 @@ func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
 func TestABrokersOptionsAreItsOwnToRefuse(t *testing.T) {
 	t.Parallel()
 	for _, kind := range brokerKinds() {
+		require.NotNil(t, brokers()[kind].decode, "%s can't be printed or compared", kind)
 		_, err := brokerModule(configs.Broker{Kind: kind, Options: map[string]any{"colour": "red"}}, addresses{broker: "postgres://x@127.0.0.1:1/x"})
 		require.ErrorContains(t, err, "colour", kind)
 		require.ErrorContains(t, err, "max_message_bytes", "%s must say what is allowed", kind)
