@@ -88,13 +88,19 @@ func scan(row wsql.Scanner) (*delivery, *message.Message, error) {
 		return nil, nil, err
 	}
 	m := message.NewMessage(uuid, payload)
-	var texts message.Metadata
-	if err := json.Unmarshal(metadata, &texts); err != nil || texts == nil {
+	var readable bool
+	if m.Metadata, readable = texts(metadata); !readable {
 		d.unreadable = fmt.Sprintf("its metadata is not an object of texts but %s", metadata)
-		return &d, m, nil
 	}
-	m.Metadata = texts
 	return &d, m, nil
+}
+
+func texts(metadata []byte) (message.Metadata, bool) {
+	var decoded message.Metadata
+	if json.Unmarshal(metadata, &decoded) != nil || decoded == nil {
+		return message.Metadata{}, false
+	}
+	return decoded, true
 }
 
 // AckMessageQuery implements wsql.OffsetsAdapter: it stores an outcome, which

@@ -69,7 +69,8 @@ func (s *stream) failed(err error, msgs message.Messages) (again message.Message
 		return nil
 	}
 	var failed *ports.PublishError
-	if !assert.ErrorAs(s, err, &failed) {
+	if !errors.As(err, &failed) {
+		s.Errorf("publishing failed, and not by a PublishError: %v", err)
 		return nil
 	}
 	for _, m := range msgs {
