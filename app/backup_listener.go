@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -16,6 +17,7 @@ type BackupDeps struct {
 	Steps       ports.Steps
 	Defence     *Defence
 	Broker      ports.Broker
+	Old         []OldBroker // listened to as well
 	Backoff     Backoff
 	Now         func() time.Time
 	Log         *slog.Logger
@@ -33,23 +35,16 @@ func NewBackupListener(deps BackupDeps) *BackupListener { return &BackupListener
 
 // Run listens to every queue until ctx ends. A subscription that breaks off is
 // logged, and taken up again after a delay: the service goes on without layer
-// 2 meanwhile. The error is one of stopping.
-func (l *BackupListener) Run(ctx context.Context) error {
-	failures := 0
-	for {
-		began := l.Now()
-		err := consume(ctx, l.Broker, ports.GroupBackup, l.Concurrency, l.handle)
-		if ctx.Err() != nil {
-			return err
-		}
-		failures++
-		if l.Now().Sub(began) > l.Backoff.Max {
-			failures = 1 // it had recovered from those before
-		}
-		delay := l.Backoff.Delay(failures)
-		l.Log.WarnContext(ctx, "backup listener broke off", "error", err, "failures", failures, "retry_in", delay)
-		wait(ctx, delay, nil)
+// 2 meanwhile.
+func (l *BackupListener) Run(ctx context.Context) {
+	const what = "backup listener"
+	c := consumer{ports.GroupBackup, l.Concurrency, l.handle, l.Backoff, l.Now, l.Log}
+	var brokers sync.WaitGroup
+	brokers.Go(func() { c.persist(ctx, l.Broker, what) })
+	for _, old := range l.Old {
+		brokers.Go(func() { c.persist(ctx, old, what+" of "+old.Name) })
 	}
+	brokers.Wait()
 }
 
 // handle settles one message. It is acknowledged whatever came of the check,

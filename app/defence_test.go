@@ -37,14 +37,22 @@ func (c *initializer) InitializeFSM(_ context.Context, cmd domain.InitializeFSMC
 // listener makes layer 2 on the workshop's broker.
 func (w *workshop) listener() *app.BackupListener {
 	return app.NewBackupListener(app.BackupDeps{
-		Steps: w.steps, Defence: w.deps.Defence, Broker: w.deps.Broker, Backoff: w.deps.Backoff, Now: time.Now, Log: quiet(), Concurrency: 2,
+		Steps: w.steps, Defence: w.deps.Defence, Broker: w.deps.Broker, Old: w.deps.Old, Backoff: w.deps.Backoff, Now: time.Now, Log: quiet(), Concurrency: 2,
 	})
+}
+
+// listening is layer 2 as the workshop runs it.
+func listening(l *app.BackupListener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		l.Run(ctx)
+		return nil
+	}
 }
 
 // arrive runs layer 2 on one message and reports whether it was acked.
 func (w *workshop) arrive(t *testing.T, queue domain.Queue, msg *message.Message) bool {
 	t.Helper()
-	return w.settle(t, w.listener().Run, queue, msg)
+	return w.settle(t, listening(w.listener()), queue, msg)
 }
 
 // stray is a job that came past the API, of no run.
@@ -279,7 +287,7 @@ func TestFailuresFromBeforeALongServiceDontLengthenTheDelay(t *testing.T) {
 	deps.Now = func() time.Time { return time.Unix(clock.Add(7200), 0) } // each subscription lasts two hours
 	deps.Backoff = app.Backoff{Base: time.Millisecond, Max: time.Hour, Random: func() float64 { return 0 }}
 	deps.Broker = &breaking{queueBroker: w.broker, breaks: 20} // the 20th in a row would wait for minutes
-	require.True(t, w.settle(t, app.NewBackupListener(deps).Run, domain.QueueStructureAnalysis, w.stray()))
+	require.True(t, w.settle(t, listening(app.NewBackupListener(deps)), domain.QueueStructureAnalysis, w.stray()))
 }
 
 func TestSnapshotHasEveryCounterFromTheStart(t *testing.T) {

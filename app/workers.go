@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -28,6 +29,7 @@ type WorkerDeps struct {
 	Steps     ports.Steps
 	Defence   *Defence
 	Broker    ports.Broker
+	Old       []OldBroker // consumed as well
 	Blobs     ports.Blobs
 	Extractor ports.Extractor
 	Generator ports.Generator
@@ -64,9 +66,19 @@ func NewWorkers(deps WorkerDeps) *Workers {
 
 // Run works on every queue until ctx ends. Jobs in hand then are given back to
 // the broker, unless they are about to commit. It returns early only when a
-// queue can't be subscribed to, or its subscription breaks off.
+// queue of the broker can't be subscribed to, or its subscription breaks off;
+// an old broker's is taken up again.
 func (w *Workers) Run(ctx context.Context) error {
-	return consume(ctx, w.Broker, ports.GroupWorkers, w.Config.Concurrency, w.handle)
+	c := consumer{ports.GroupWorkers, w.Config.Concurrency, w.handle, w.Backoff, w.Now, w.Log}
+	brokers, ctx := errgroup.WithContext(ctx)
+	brokers.Go(func() error { return c.once(ctx, w.Broker) })
+	for _, old := range w.Old {
+		brokers.Go(func() error {
+			c.persist(ctx, old, "workers of "+old.Name)
+			return nil
+		})
+	}
+	return brokers.Wait()
 }
 
 // handle settles one message: acknowledged when there is nothing more to do,

@@ -43,7 +43,19 @@ type Postgres struct {
 type Broker struct {
 	Kind    string         `koanf:"kind"`
 	Options map[string]any `koanf:"options"`
+	// AlsoConsume are brokers that are being replaced by this one: their jobs
+	// are worked off, and no more go to them.
+	AlsoConsume []OldBroker `koanf:"also_consume"`
 }
+
+// OldBroker names a broker that is being replaced.
+type OldBroker struct {
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
+}
+
+// Broker returns it as it was configured when it was the broker.
+func (o OldBroker) Broker() Broker { return Broker{Kind: o.Kind, Options: o.Options} }
 
 // Cache names the cache of answers. Its options are the adapter's to decode.
 type Cache struct {

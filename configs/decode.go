@@ -37,11 +37,21 @@ func (l *loader) decodeProblems(err error) {
 		}
 	case !errors.As(err, &one):
 		l.problems = append(l.problems, err)
-	case l.known.isSection(one.Name()) || isOptions(one.Name()):
-		l.problem(one.Name(), "must hold keys, not a value")
 	default:
-		l.problem(one.Name(), "%w", one.Unwrap())
+		l.decodeProblem(numbered(one.Name()), one.Unwrap())
 	}
+}
+
+func (l *loader) decodeProblem(key string, err error) {
+	if l.known.isSection(key) || isOptions(key) {
+		err = errors.New("must hold keys, not a value")
+	}
+	l.problem(key, "%w", err)
+}
+
+// numbered writes list[0].key as list.0.key.
+func numbered(name string) string {
+	return strings.NewReplacer("[", ".", "]", "").Replace(name)
 }
 
 // exactly turns a value into what a field holds, and refuses all that would
@@ -57,8 +67,8 @@ func exactly(from, to reflect.Value) (any, error) {
 		return level(given)
 	}
 	switch kind := to.Kind(); {
-	case kind == reflect.Int || kind == reflect.Int64:
-		return whole(from)
+	case kind >= reflect.Int && kind <= reflect.Int64:
+		return whole(from, to)
 	case kind == reflect.Bool:
 		return boolean(from)
 	case kind == reflect.Slice && isText:
@@ -108,14 +118,15 @@ func level(given string) (any, error) {
 	return nil, fmt.Errorf("%q is not one of debug, info, warn, error", given)
 }
 
-func whole(from reflect.Value) (any, error) {
-	if from.CanInt() {
-		return from.Int(), nil
+func whole(from, to reflect.Value) (any, error) {
+	n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("must be a whole number, not %v", from)
+	case to.OverflowInt(n):
+		return nil, fmt.Errorf("must be a whole number of %d bits, not %v", to.Type().Bits(), from)
 	}
-	if n, err := strconv.ParseInt(fmt.Sprint(from), 10, 64); err == nil {
-		return n, nil
-	}
-	return nil, fmt.Errorf("must be a whole number, not %v", from)
+	return n, nil
 }
 
 func boolean(from reflect.Value) (any, error) {

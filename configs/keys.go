@@ -3,6 +3,7 @@ package configs
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -10,12 +11,38 @@ import (
 const (
 	brokerOptions = "broker.options"
 	cacheOptions  = "cache.options"
+	oldOptions    = alsoConsume + "." + anyNumber + ".options"
 )
 
-func isOptions(key string) bool { return key == brokerOptions || key == cacheOptions }
+// alsoConsume is the one list of sections: they are numbered from 0, so that a
+// key of one, and a variable for it, has a name like any other. anyNumber stands
+// for all numbers.
+const (
+	alsoConsume = "broker.also_consume"
+	anyNumber   = "n"
+)
+
+// general returns the key with anyNumber in the place of a number.
+func general(key string) string {
+	item, within := strings.CutPrefix(key, alsoConsume+".")
+	number, rest, deeper := strings.Cut(item, ".")
+	if _, err := strconv.ParseUint(number, 10, 16); !within || err != nil {
+		return key
+	}
+	if !deeper {
+		return join(alsoConsume, anyNumber)
+	}
+	return join(join(alsoConsume, anyNumber), rest)
+}
+
+func isOptions(key string) bool {
+	return slices.Contains([]string{brokerOptions, cacheOptions, oldOptions}, general(key))
+}
 
 func inOptions(key string) bool {
-	return strings.HasPrefix(key, brokerOptions+".") || strings.HasPrefix(key, cacheOptions+".")
+	return slices.ContainsFunc([]string{brokerOptions, cacheOptions, oldOptions}, func(options string) bool {
+		return strings.HasPrefix(general(key), options+".")
+	})
 }
 
 // keys are all there are: each section's keys, in the order of Config. The
@@ -32,19 +59,24 @@ func (k keys) collect(section string, t reflect.Type) {
 	for field := range t.Fields() {
 		name := field.Tag.Get("koanf")
 		k[section] = append(k[section], name)
-		if field.Type.Kind() == reflect.Struct {
-			k.collect(join(section, name), field.Type)
+		switch inner := join(section, name); {
+		case field.Type.Kind() == reflect.Struct:
+			k.collect(inner, field.Type)
+		case field.Type.Kind() == reflect.Slice:
+			k[inner] = []string{anyNumber}
+			k.collect(join(inner, anyNumber), field.Type.Elem())
 		}
 	}
 }
 
-func (k keys) isSection(key string) bool { return k[key] != nil }
+func (k keys) isSection(key string) bool { return k[general(key)] != nil }
 
 // within returns the names of a section's keys.
-func (k keys) within(section string) []string { return k[section] }
+func (k keys) within(section string) []string { return k[general(section)] }
 
 // has tells whether there is such a key. All that is under an adapter's options is.
 func (k keys) has(key string) bool {
+	key = general(key)
 	name := key[strings.LastIndexByte(key, '.')+1:]
 	return slices.Contains(k[parent(key)], name) || inOptions(key)
 }
@@ -52,7 +84,7 @@ func (k keys) has(key string) bool {
 // variables returns the environment's names for a section and what is in it.
 func (k keys) variables(section string) []string {
 	var names []string
-	for _, name := range k[section] {
+	for _, name := range k.within(section) {
 		switch key := join(section, name); {
 		case k.isSection(key):
 			names = append(names, k.variables(key)...)

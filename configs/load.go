@@ -19,6 +19,7 @@ const (
 	ForMigration            // the owner
 	ForRoles                // an administrator; the broker may lack its address yet
 	ForRolesSQL             // nobody: nothing is connected to
+	ForBroker               // none of the database's: the broker alone
 )
 
 // Request says which config to load.
@@ -29,10 +30,10 @@ type Request struct {
 	BrokerKinds []string          // the kinds there are
 	CacheKinds  []string          // likewise
 	Use         Use
-	// CheckBroker says what is wrong with the options of a broker of one of
-	// the kinds. May be nil.
-	CheckBroker func(Config) error
-	CheckCache  func(Config) error // the same of a cache
+	// DecodeBroker reads the options of a broker of one of the kinds, or says what
+	// is wrong with them. May be nil.
+	DecodeBroker func(Config, Broker) (any, error)
+	DecodeCache  func(Config) (any, error) // the same of a cache
 }
 
 // Load reads the source, then LECTERN_* variables, then flags; the later wins.
@@ -43,18 +44,33 @@ func Load(r Request) (Config, error) {
 		return Config{}, err
 	}
 	l := loader{known: knownKeys(), origins: in.lines, merged: koanf.New(".")}
+	l.number(in.values)
 	l.add(in.values)
 	l.addFile(in)
 	l.addEnviron(r.Environ)
 	l.addFlags(r.Flags)
+	l.refuseHidden()
+	l.list()
 
 	config := Default()
 	l.decode(&config)
-	l.validate(config, r)
+	l.validate(config, r.withDecoders())
 	if len(l.problems) > 0 {
 		return Config{}, fmt.Errorf("read config %s:\n%w", in.name, errors.Join(l.problems...))
 	}
 	return config, nil
+}
+
+// withDecoders gives a request that reads no options what it can call.
+func (r Request) withDecoders() Request {
+	noAddresses := r.Use == ForRoles || r.Use == ForRolesSQL // they may not be there yet
+	if r.DecodeBroker == nil || noAddresses {
+		r.DecodeBroker = func(Config, Broker) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	}
+	if r.DecodeCache == nil || noAddresses {
+		r.DecodeCache = func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	}
+	return r
 }
 
 // loader gathers values, where each came from, and what is wrong with them.
@@ -92,7 +108,7 @@ func (l *loader) set(key, origin string, value any) {
 // addFile refuses what a file has and nobody knows.
 func (l *loader) addFile(in source) {
 	for _, key := range in.keys {
-		if l.known.has(key) || !l.known.isSection(parent(key)) {
+		if l.known.has(key) || !l.known.isSection(parent(key)) || parent(key) == alsoConsume {
 			continue // known, or within what was refused already
 		}
 		l.problem(key, "unknown key; allowed here: %s", strings.Join(l.known.within(parent(key)), ", "))

@@ -140,6 +140,43 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			text: "cache: {kind: memcached}\n",
 			want: []string{`FILE:1: cache.kind: "memcached" is not one of memory, redis`},
 		},
+		"a broker to be replaced with an unknown key": {
+			text: "broker:\n  also_consume:\n    - kind: memory\n      option: {}\n    - kind: rabbit\n",
+			want: []string{
+				"FILE:4: broker.also_consume.0.option: unknown key; allowed here: kind, options",
+				`FILE:5: broker.also_consume.1.kind: "rabbit" is not one of kafka, memory, postgres`,
+			},
+		},
+		"brokers to be replaced that are none": {
+			text: "broker:\n  also_consume: [memory, {kind: memory, options: 5}, {}]\n",
+			want: []string{
+				"FILE:2: broker.also_consume.0: must hold keys, not a value",
+				"FILE:2: broker.also_consume.1.options: must hold keys, not a value",
+				`broker.also_consume.0.kind: "" is not one of kafka, memory, postgres`,
+				`broker.also_consume.2.kind: "" is not one of kafka, memory, postgres`,
+			},
+		},
+		"brokers to be replaced that are no list": {
+			text: "broker:\n  also_consume: {kind: memory}\n",
+			want: []string{"FILE:2: broker.also_consume: must be a list of brokers, each with kind and options"},
+		},
+		"a broker to be replaced by a variable with another number": {
+			environ: []string{"LECTERN_BROKER__ALSO_CONSUME__1__KIND=memory"},
+			want:    []string{"broker.also_consume: has 1 brokers, but none is number 0: count from 0, without a gap"},
+		},
+		"variables for a broker to be replaced that there are not": {
+			environ: []string{"LECTERN_BROKER__ALSO_CONSUME=memory", "LECTERN_BROKER__ALSO_CONSUME__0=memory", "LECTERN_BROKER__ALSO_CONSUME__0__KINDS=x"},
+			want: []string{
+				"LECTERN_BROKER__ALSO_CONSUME: unknown variable; allowed: LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*",
+				"LECTERN_BROKER__ALSO_CONSUME__0: unknown variable; allowed: LECTERN_BROKER__ALSO_CONSUME__0__KIND, LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__*",
+				"LECTERN_BROKER__ALSO_CONSUME__0__KINDS: unknown variable; allowed: LECTERN_BROKER__ALSO_CONSUME__0__KIND, LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__*",
+			},
+		},
+		"a secret that was hidden": {
+			environ: []string{"LECTERN_BROKER__OPTIONS__PASSWORD=(hidden)"},
+			want: []string{"LECTERN_BROKER__OPTIONS__PASSWORD: broker.options.password: holds (hidden) where a secret was: " +
+				"give the whole in LECTERN_BROKER__OPTIONS__PASSWORD"},
+		},
 		"a value for a section": {
 			text: "relay: 5\nbroker: {options: yes}\ncache: {options: 1}\n",
 			want: []string{
@@ -256,6 +293,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__ADMIN_DSN, LECTERN_POSTGRES__OWNER_DSN, " +
 	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
+	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
 	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_WORKERS__CONCURRENCY, " +
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +

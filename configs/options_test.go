@@ -17,6 +17,7 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		Wait  time.Duration `koanf:"wait"`
 		Hosts []string      `koanf:"hosts"`
 		TLS   configs.TLS   `koanf:"tls"`
+		Small int16         `koanf:"small"`
 	}
 	defaults := options{Name: "default", Count: 3, Wait: time.Second}
 	with := func(change func(*options)) options {
@@ -32,10 +33,12 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		"nothing":         {section: nil, want: defaults},
 		"everything":      {section: map[string]any{"name": "n", "count": 7, "wait": "2s"}, want: options{Name: "n", Count: 7, Wait: 2 * time.Second}},
 		"the environment": {section: map[string]any{"count": "7"}, want: with(func(o *options) { o.Count = 7 })},
+		"a small number":  {section: map[string]any{"small": "-3"}, want: with(func(o *options) { o.Small = -3 })},
+		"too large":       {section: map[string]any{"small": 1 << 15}, says: []string{"small: must be a whole number of 16 bits, not 32768"}},
 		"a list":          {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a list as text":  {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a section":       {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
-		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls"}},
+		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, small"}},
 		"an unknown key in a section": {
 			section: map[string]any{"tls": map[string]any{"colour": 1, "enabled": 7}},
 			says:    []string{"unknown: tls.colour; allowed: enabled, ca_file", "tls.enabled: must be true or false, not 7"},

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -81,15 +82,24 @@ func parse(file string, text []byte) (source, error) {
 	return s, nil
 }
 
-// locate records the keys of a mapping and of those within it.
+// locate records the keys of a mapping and of those within it. What is in a list
+// has its number for a key.
 func (s *source) locate(section string, n *yaml.Node) {
-	if n.Kind != yaml.MappingNode {
-		return
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			s.record(join(section, n.Content[i].Value), n.Content[i].Line, n.Content[i+1])
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			s.record(join(section, strconv.Itoa(i)), item.Line, item)
+		}
+	default:
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := join(section, n.Content[i].Value)
-		s.keys = append(s.keys, key)
-		s.lines[key] = fmt.Sprintf("%s:%d", s.name, n.Content[i].Line)
-		s.locate(key, n.Content[i+1])
-	}
+}
+
+func (s *source) record(key string, line int, value *yaml.Node) {
+	s.keys = append(s.keys, key)
+	s.lines[key] = fmt.Sprintf("%s:%d", s.name, line)
+	s.locate(key, value)
 }

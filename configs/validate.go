@@ -2,6 +2,7 @@ package configs
 
 import (
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,11 +31,8 @@ const (
 func (l *loader) validate(c Config, r Request) {
 	l.validateListen(c.Listen)
 	l.validatePostgres(c.Postgres, r.Use)
-	if r.Use == ForRoles || r.Use == ForRolesSQL {
-		r.CheckBroker, r.CheckCache = nil, nil // their addresses may not be there yet
-	}
-	l.validateKind("broker", c.Broker.Kind, r.BrokerKinds, c, r.CheckBroker)
-	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, c, r.CheckCache)
+	l.validateBrokers(c, r)
+	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, func() (any, error) { return r.DecodeCache(c) })
 	l.validateRelay(c.Relay)
 	l.validateRetention(c.Retention, c.Postgres)
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
@@ -60,16 +58,42 @@ func (l *loader) validateListen(listen string) {
 	}
 }
 
+// validateBrokers checks the broker and those that it replaces, none of which
+// may be the broker itself or one that was named already.
+func (l *loader) validateBrokers(c Config, r Request) {
+	type seen struct {
+		section, kind string
+		options       any
+	}
+	var all []seen
+	add := func(section string, b Broker) {
+		options := l.validateKind(section, b.Kind, r.BrokerKinds, func() (any, error) { return r.DecodeBroker(c, b) })
+		for _, other := range all {
+			if options != nil && b.Kind == other.kind && reflect.DeepEqual(options, other.options) {
+				l.problem(section, "is the same as %s: remove it, or change its options to those of the broker that is being replaced", other.section)
+			}
+		}
+		all = append(all, seen{section, b.Kind, options})
+	}
+	add("broker", c.Broker)
+	for i, old := range c.Broker.AlsoConsume {
+		add(join(alsoConsume, strconv.Itoa(i)), old.Broker())
+	}
+}
+
 // validateKind checks the kind of a broker or a cache and, where it is one of
-// those there are, its options.
-func (l *loader) validateKind(section, kind string, kinds []string, c Config, check func(Config) error) {
+// those there are, its options, which it returns.
+func (l *loader) validateKind(section, kind string, kinds []string, decode func() (any, error)) any {
 	l.oneOf(section+".kind", kind, kinds)
-	if check == nil || !slices.Contains(kinds, kind) {
-		return
+	if !slices.Contains(kinds, kind) {
+		return nil
 	}
-	if err := check(c); err != nil {
+	options, err := decode()
+	if err != nil {
 		l.problem(section+".options", "%w", err)
+		return nil
 	}
+	return options
 }
 
 func (l *loader) validateIdentity(i Identity) {

@@ -33,9 +33,16 @@ const patience = 90 * time.Second
 // under test, which TestMain builds once.
 const binaryVariable = "LECTERN_E2E_BINARY"
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// TestMain builds the program and runs the tests beside the servers they need,
+// in a process of their own.
+func TestMain(m *testing.M) {
+	if os.Getenv(binaryVariable) != "" {
+		stack.Main(m)
+	}
+	os.Exit(run())
+}
 
-func run(m *testing.M) int {
+func run() int {
 	dir, err := os.MkdirTemp("", "lectern-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -46,7 +53,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build lectern:", err)
 		return 1
 	}
-	return m.Run()
+	code, err := stack.Run(context.Background(), append([]string{os.Args[0]}, os.Args[1:]...))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func build(binary string) error {

@@ -50,6 +50,17 @@ func claim(ctx context.Context, dir string, version Version) (*folder, error) {
 	return f, nil
 }
 
+// CheckDir returns the error with which Start would refuse a data folder that is
+// not ours, or of another version of Postgres than its default. It changes
+// nothing, and says nothing of a folder that is in use.
+func CheckDir(dir string) error {
+	found, err := canonical(dir)
+	if err != nil {
+		return fmt.Errorf("find data folder %s: %w: pass another --data-dir", dir, err)
+	}
+	return inspect(found, V18)
+}
+
 // inspect refuses a folder that is not ours, or of another version.
 func inspect(dir string, version Version) error {
 	entries, err := os.ReadDir(dir)

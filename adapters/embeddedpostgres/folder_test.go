@@ -53,9 +53,13 @@ func TestForeignFolderIsRefusedUntouched(t *testing.T) {
 				write(t, filepath.Join(dir, file), text)
 			}
 			before := snapshot(t, dir)
+			checked := embeddedpostgres.CheckDir(dir)
 			_, err := embeddedpostgres.Start(t.Context(), options(dir))
 			if !errors.As(err, c.want) {
 				t.Fatalf("start: %v, want a %T", err, c.want)
+			}
+			if checked == nil || checked.Error() != err.Error() {
+				t.Errorf("check: %v, want what Start says", checked)
 			}
 			if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "--data-dir") {
 				t.Errorf("the error %q does not say which folder and what to do", err)

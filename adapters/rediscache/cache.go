@@ -69,6 +69,20 @@ func (c *Cache) Close() error {
 	return nil
 }
 
+// Ping returns an error while the server can't be reached, which is nothing that
+// the log hears of.
+func (c *Cache) Ping(ctx context.Context) error {
+	c.calls.RLock()
+	defer c.calls.RUnlock()
+	if c.closed {
+		return errors.New("reach cache: it is closed")
+	}
+	if err := c.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("reach cache: %w", err)
+	}
+	return nil
+}
+
 // Get implements ports.Cache.
 func (c *Cache) Get(ctx context.Context, organization uuid.UUID, key domain.IdempotencyKey) (domain.CachedAnswer, bool) {
 	var value []byte

@@ -116,13 +116,13 @@ func openDatabase(ctx context.Context, c configs.Config, log *slog.Logger, ui pr
 			return nil, err
 		}
 	}
-	if err := db.open(ctx, c); err != nil {
+	if err := db.open(ctx, c, log); err != nil {
 		return nil, errors.Join(err, db.close(ctx))
 	}
 	return db, nil
 }
 
-func (db *database) open(ctx context.Context, c configs.Config) error {
+func (db *database) open(ctx context.Context, c configs.Config, log *slog.Logger) error {
 	latest, err := migrations.Latest()
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (db *database) open(ctx context.Context, c configs.Config) error {
 			return useRole(fmt.Sprintf("postgres.%s_dsn", role.duty), c.Postgres.RolePrefix+"_"+string(role.duty), err)
 		}
 	}
-	if err := checkBrokerRole(ctx, c, db.addresses); err != nil {
+	if err := checkBrokerRoles(ctx, c, db.addresses, log); err != nil {
 		return err
 	}
 	return postgres.CheckVersion(ctx, db.app, latest)
@@ -166,20 +166,6 @@ func useRole(key, wanted string, err error) error {
 		return inputError{fmt.Errorf("use %s: %w\nlog in as a role like %s, which 'lectern migrate roles' makes", key, err, wanted)}
 	}
 	return fmt.Errorf("use %s: %w", key, err)
-}
-
-// checkBrokerRole refuses a broker on Postgres whose role would pass over row
-// security, should it be used in our database.
-func checkBrokerRole(ctx context.Context, c configs.Config, a addresses) error {
-	kind := brokers()[c.Broker.Kind]
-	dsn, ok := kind.withAddress(c.Broker.Options, a)[kind.dsn].(string)
-	if !ok {
-		return nil
-	}
-	if err := postgres.CheckRole(ctx, dsn); err != nil {
-		return useRole("broker.options."+kind.dsn, c.Postgres.RolePrefix+"_broker", err)
-	}
-	return nil
 }
 
 // close gives back the connections, then the server.

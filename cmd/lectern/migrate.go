@@ -7,13 +7,10 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/dig"
-	"go.uber.org/fx"
 
 	"lectern/adapters/postgres"
 	"lectern/configs"
 	"lectern/migrations"
-	"lectern/ports"
 )
 
 func (p *program) migrateCommand() *cobra.Command {
@@ -128,26 +125,6 @@ func (p *program) migrateStatus(ctx context.Context, t target) error {
 	}
 	p.print("schema at %d of %d\n", status.Current, status.Latest)
 	return nil
-}
-
-// registerTopics prepares the configured broker, as the service will find it.
-func registerTopics(ctx context.Context, c configs.Config, at addresses, log *slog.Logger) error {
-	if err := checkBrokerRole(ctx, c, at); err != nil {
-		return fmt.Errorf("register topics: %w", err)
-	}
-	module, err := brokerModule(c.Broker, at)
-	if err != nil {
-		return fmt.Errorf("register topics: %w", err)
-	}
-	var broker ports.Broker
-	app := fx.New(fx.Supply(log), fx.WithLogger(quietly), module, fx.Populate(&broker))
-	if err := dig.RootCause(app.Err()); err != nil {
-		return fmt.Errorf("register topics: %w", err)
-	}
-	if err := app.Start(ctx); err != nil {
-		return fmt.Errorf("register topics: %w", err)
-	}
-	return errors.Join(prepare(ctx, broker), app.Stop(context.WithoutCancel(ctx)))
 }
 
 // print writes to standard output.

@@ -196,12 +196,16 @@ func TestServiceRefusesARoleThatIsNotFit(t *testing.T) {
 	}
 	strong["owner"] = "it owns the tables: the owner's address is for 'lectern migrate' alone"
 
-	for _, key := range []string{"postgres.app_dsn", "postgres.worker_dsn", "postgres.relay_dsn", "broker.options.dsn"} {
+	for _, key := range []string{"postgres.app_dsn", "postgres.worker_dsn", "postgres.relay_dsn", "broker.options.dsn", "broker.also_consume.0.options.dsn"} {
 		variable := "LECTERN_" + strings.ReplaceAll(strings.ToUpper(key), ".", "__") + "="
 		for role, reason := range strong {
 			t.Run(key+" "+role, func(t *testing.T) {
 				t.Parallel()
-				got := serve(t, f.environ(t, variable+f.as(t, f.prefix+"_"+role)))
+				environ := f.environ(t, variable+f.as(t, f.prefix+"_"+role))
+				if strings.Contains(key, "also_consume") {
+					environ = append(environ, "LECTERN_BROKER__ALSO_CONSUME__0__KIND=postgres")
+				}
+				got := serve(t, environ)
 				require.Equal(t, exitInput, got.code, got.stderr)
 				require.Contains(t, got.stderr, "use "+key+`: refuse database role "`+f.prefix+"_"+role+`": `+reason)
 				require.Contains(t, got.stderr, "\n  log in as a role like "+f.prefix+"_")

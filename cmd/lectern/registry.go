@@ -13,45 +13,62 @@ import (
 	"lectern/adapters/rediscache"
 )
 
-// brokerKind is what the program knows of a broker: how to make it from the
-// config's section broker.options.
+// brokerKind is what the program knows of a broker: how to read the config's
+// section broker.options, and how to make the broker from it.
 type brokerKind struct {
+	decode func(options map[string]any) (any, error)
 	module func(options map[string]any) (fx.Option, error)
 	// dsn names the option that takes a Postgres address: beside an embedded
 	// server it is filled in. Empty for a broker that needs none.
 	dsn string
 }
 
-// withAddress returns the options with the address in them of a server of ours,
-// for a broker on Postgres whose options name no other.
-func (k brokerKind) withAddress(options map[string]any, a addresses) map[string]any {
-	if _, given := options[k.dsn]; k.dsn == "" || a.broker == "" || given {
-		return options
-	}
-	all := map[string]any{k.dsn: a.broker}
-	maps.Copy(all, options)
-	return all
-}
-
 // brokers is the registry: broker.kind to broker. A new one is a line here, a
 // folder under adapters and a file in configs.
 func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
-		"kafka":    {module: kafkabroker.Module},
-		"memory":   {module: memorybroker.Module},
-		"postgres": {module: postgresbroker.Module, dsn: "dsn"},
+		"kafka":    {decode: decoder(kafkabroker.DecodeOptions), module: kafkabroker.Module},
+		"memory":   {decode: decoder(memorybroker.DecodeOptions), module: memorybroker.Module},
+		"postgres": {decode: decoder(postgresbroker.DecodeOptions), module: postgresbroker.Module, dsn: "dsn"},
 	}
 }
+
+// decoder forgets the type of an adapter's options.
+func decoder[O any](decode func(map[string]any) (O, error)) func(map[string]any) (any, error) {
+	return func(raw map[string]any) (any, error) { return decode(raw) }
+}
+
+// withAddress returns the options with the address in them of a server of ours,
+// for a broker on Postgres whose options name no other.
+func (k brokerKind) withAddress(options map[string]any, a addresses) map[string]any {
+	if k.dsn == "" || a.broker == "" || !isEmpty(options[k.dsn]) {
+		return options
+	}
+	all := maps.Clone(options)
+	if all == nil {
+		all = map[string]any{}
+	}
+	all[k.dsn] = a.broker
+	return all
+}
+
+// isEmpty tells whether a config says nothing at a key: an empty value is none.
+func isEmpty(value any) bool { return value == nil || value == "" }
 
 // brokerKinds returns the registry's names in order.
 func brokerKinds() []string { return slices.Sorted(maps.Keys(brokers())) }
 
-// caches is the registry of caches: cache.kind to what makes one from the
-// config's section cache.options.
-func caches() map[string]func(options map[string]any) (fx.Option, error) {
-	return map[string]func(map[string]any) (fx.Option, error){
-		"memory": memorycache.Module,
-		"redis":  rediscache.Module,
+// cacheKind is the same of a cache and the section cache.options.
+type cacheKind struct {
+	decode func(options map[string]any) (any, error)
+	module func(options map[string]any) (fx.Option, error)
+}
+
+// caches is the registry of caches: cache.kind to cache.
+func caches() map[string]cacheKind {
+	return map[string]cacheKind{
+		"memory": {decode: decoder(memorycache.DecodeOptions), module: memorycache.Module},
+		"redis":  {decode: decoder(rediscache.DecodeOptions), module: rediscache.Module},
 	}
 }
 

@@ -41,6 +41,7 @@ func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
 func TestABrokersOptionsAreItsOwnToRefuse(t *testing.T) {
 	t.Parallel()
 	for _, kind := range brokerKinds() {
+		require.NotNil(t, brokers()[kind].decode, "%s can't be printed or compared", kind)
 		_, err := brokerModule(configs.Broker{Kind: kind, Options: map[string]any{"colour": "red"}}, addresses{broker: "postgres://x@127.0.0.1:1/x"})
 		require.ErrorContains(t, err, "colour", kind)
 		require.ErrorContains(t, err, "max_message_bytes", "%s must say what is allowed", kind)
@@ -57,7 +58,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 			t.Parallel()
 			load := func(environ ...string) (configs.Config, error) {
 				return configs.Load(configs.Request{
-					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), CheckCache: checkCache,
+					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DecodeCache: decodeCache,
 					Environ: append(environ, "LECTERN_CACHE__KIND="+kind),
 				})
 			}
@@ -71,7 +72,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 
 			var cache ports.Cache
 			logged := &bytes.Buffer{}
-			module, err := caches()[kind](config.Cache.Options)
+			module, err := caches()[kind].module(config.Cache.Options)
 			require.NoError(t, err)
 			running := fxtest.New(t, module, fx.Supply(slog.New(slog.NewTextHandler(logged, nil))), fx.Populate(&cache))
 			running.RequireStart().RequireStop()

@@ -56,7 +56,7 @@ keeps its data in a folder (see --data-dir).`,
 	root.SetFlagErrorFunc(misuse)
 	complete(root, "config", configs.Names()...)
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.generateCommand(),
-		p.listCommand(), p.showCommand(), p.versionCommand())
+		p.listCommand(), p.showCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
 	return root
 }
 
@@ -79,8 +79,8 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 	}
 	config, err := configs.Load(configs.Request{
 		Source: source, Environ: p.environ, Flags: set, Use: use,
-		BrokerKinds: brokerKinds(), CheckBroker: checkBroker,
-		CacheKinds: cacheKinds(), CheckCache: checkCache,
+		BrokerKinds: brokerKinds(), DecodeBroker: decodeBroker,
+		CacheKinds: cacheKinds(), DecodeCache: decodeCache,
 	})
 	if err != nil {
 		return config, inputError{err}

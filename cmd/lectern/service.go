@@ -14,8 +14,6 @@ import (
 	"lectern/adapters/connectapi"
 	"lectern/app"
 	"lectern/configs"
-	"lectern/domain"
-	"lectern/ports"
 )
 
 // How long stopping in order may take before it is cut short.
@@ -104,22 +102,11 @@ func (s *service) stop(ctx context.Context) error {
 	return errors.Join(s.app.Stop(ctx), s.db.close(ctx))
 }
 
-// prepareBroker makes topics and groups before anything uses them.
-func prepareBroker(lc fx.Lifecycle, broker ports.Broker) {
-	lc.Append(fx.StartHook(func(ctx context.Context) error { return prepare(ctx, broker) }))
-}
-
-// prepare registers what the pipeline uses. It may be done again at any time.
-func prepare(ctx context.Context, broker ports.Broker) error {
-	topics := make([]string, 0, len(domain.Queues()))
-	for _, queue := range domain.Queues() {
-		topics = append(topics, string(queue))
-	}
-	return broker.Prepare(ctx, topics, []string{ports.GroupWorkers, ports.GroupBackup})
-}
-
 func runBackup(lc fx.Lifecycle, listener *app.BackupListener, fail context.CancelCauseFunc) {
-	background(lc, fail, "run backup listener", listener.Run)
+	background(lc, fail, "run backup listener", func(ctx context.Context) error {
+		listener.Run(ctx)
+		return nil
+	})
 }
 
 func runWorkers(lc fx.Lifecycle, workers *app.Workers, fail context.CancelCauseFunc) {

@@ -52,7 +52,7 @@ func provide(c configs.Config, log *slog.Logger, db *database, fail context.Canc
 	if err != nil {
 		return nil, err
 	}
-	cache, err := caches()[c.Cache.Kind](c.Cache.Options)
+	cache, err := caches()[c.Cache.Kind].module(c.Cache.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -75,28 +75,6 @@ func quietly(log *slog.Logger) fxevent.Logger {
 	events.UseLogLevel(slog.LevelDebug)
 	events.UseErrorLevel(slog.LevelDebug)
 	return events
-}
-
-// brokerModule makes the module of the configured kind.
-func brokerModule(b configs.Broker, a addresses) (fx.Option, error) {
-	kind := brokers()[b.Kind]
-	return kind.module(kind.withAddress(b.Options, a))
-}
-
-// checkBroker lets the adapter look at its options before anything starts.
-func checkBroker(c configs.Config) error {
-	at := addresses{}
-	if c.Postgres.Embedded {
-		at.broker = "postgres://127.0.0.1/not-started-yet"
-	}
-	_, err := brokerModule(c.Broker, at)
-	return err
-}
-
-// checkCache does the same for a cache.
-func checkCache(c configs.Config) error {
-	_, err := caches()[c.Cache.Kind](c.Cache.Options)
-	return err
 }
 
 // storage stands on Postgres, each part as its own role.
@@ -152,7 +130,7 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newRelay, app.NewDefenceStats, newDefence, newBackup, newWorkers, newRetention, app.NewHealth,
+		newCourses, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
 	))
 }
 
@@ -182,21 +160,22 @@ func newDefence(db *database, log *slog.Logger, signals app.Signals, stats *app.
 }
 
 func newBackup(
-	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, backoff app.Backoff,
+	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, old []app.OldBroker,
+	backoff app.Backoff,
 ) *app.BackupListener {
 	return app.NewBackupListener(app.BackupDeps{
-		Steps: steps, Defence: defence, Broker: broker, Backoff: backoff, Now: time.Now, Log: log,
+		Steps: steps, Defence: defence, Broker: broker, Old: old, Backoff: backoff, Now: time.Now, Log: log,
 		Concurrency: c.Workers.Concurrency,
 	})
 }
 
 func newWorkers(
-	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, blobs ports.Blobs,
+	c configs.Config, log *slog.Logger, steps ports.Steps, defence *app.Defence, broker ports.Broker, old []app.OldBroker, blobs ports.Blobs,
 	extractor ports.Extractor, generator ports.Generator, signals app.Signals, backoff app.Backoff,
 ) *app.Workers {
 	return app.NewWorkers(app.WorkerDeps{
-		Steps: steps, Defence: defence, Broker: broker, Blobs: blobs, Extractor: extractor, Generator: generator, Signals: signals,
-		Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
+		Steps: steps, Defence: defence, Broker: broker, Old: old, Blobs: blobs, Extractor: extractor, Generator: generator,
+		Signals: signals, Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
 	})
 }
 

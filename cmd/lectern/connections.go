@@ -1,0 +1,224 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/dig"
+	"go.uber.org/fx"
+
+	"lectern/adapters/embeddedpostgres"
+	"lectern/adapters/postgres"
+	"lectern/configs"
+	"lectern/migrations"
+	"lectern/ports"
+)
+
+// tryTimeout bounds the try of one connection.
+const tryTimeout = 5 * time.Second
+
+// connection is one that a config names.
+type connection struct {
+	name string
+	try  func(context.Context) (string, error) // says who answered
+}
+
+// errSkipped says that a connection can't be tried yet.
+var errSkipped = errors.New("skipped")
+
+// tryConnections tries all connections at once, and says in order what came of each.
+func (p *program) tryConnections(ctx context.Context, c configs.Config) error {
+	all := connections(c, slog.New(slog.DiscardHandler))
+	said, errs := make([]string, len(all)), make([]error, len(all))
+	var tries sync.WaitGroup
+	for i, connection := range all {
+		tries.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+			defer cancel()
+			said[i], errs[i] = connection.try(ctx)
+		})
+	}
+	tries.Wait()
+	table := tabwriter.NewWriter(p.stderr, 0, 0, 2, ' ', 0)
+	failed := 0
+	for i, connection := range all {
+		verdict := "ok"
+		switch {
+		case errors.Is(errs[i], errSkipped):
+			verdict = "skipped"
+		case errs[i] != nil:
+			failed++
+			verdict, said[i] = "failed", whyNot(errs[i])
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", connection.name, verdict, said[i]) // Flush tells
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d connections failed", failed, len(all))
+	}
+	return nil
+}
+
+// whyNot says in one line why a connection failed, and what to do about it.
+func whyNot(err error) string {
+	text := err.Error()
+	var pg *pgconn.PgError
+	var input inputError
+	switch {
+	case errors.As(err, &input): // says so itself
+	case errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000"):
+		text += ": check user and password; 'lectern migrate roles' sets them as the addresses have them"
+	case errors.As(err, &pg) && pg.Code == "3D000":
+		text += ": make the database, or name another in the address"
+	case errors.As(err, &pg):
+	case errors.Is(err, context.DeadlineExceeded):
+		text += fmt.Sprintf(": no answer within %s: check the address, and what lies between here and there", tryTimeout)
+	default:
+		text += ": check the address, and that the server runs and can be reached from here"
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+func connections(c configs.Config, log *slog.Logger) []connection {
+	all := postgresConnections(c)
+	for _, b := range configuredBrokers(c) {
+		all = append(all, connection{b.String(), func(ctx context.Context) (string, error) { return tryBroker(ctx, c, b, log) }})
+	}
+	return append(all, connection{fmt.Sprintf("cache (%s)", c.Cache.Kind), func(ctx context.Context) (string, error) {
+		return tryCache(ctx, c.Cache, log)
+	}})
+}
+
+func postgresConnections(c configs.Config) []connection {
+	if c.Postgres.Embedded {
+		return []connection{{"postgres", func(context.Context) (string, error) { return lookAtOurServer(c) }}}
+	}
+	var all []connection
+	for _, role := range []struct {
+		name, dsn string
+		duty      postgres.Duty
+	}{
+		{"admin", c.Postgres.AdminDSN, ""},
+		{"owner", c.Postgres.OwnerDSN, ""},
+		{"app", c.Postgres.AppDSN, postgres.App},
+		{"worker", c.Postgres.WorkerDSN, postgres.Worker},
+		{"relay", c.Postgres.RelayDSN, postgres.Relay},
+	} {
+		if role.dsn == "" {
+			continue // only the service's must be there
+		}
+		key := "postgres." + role.name + "_dsn"
+		all = append(all, connection{key, func(ctx context.Context) (string, error) {
+			who, err := logIn(ctx, key, role.dsn)
+			if err == nil && role.duty != "" {
+				err = tryDuty(ctx, c, key, role.dsn, role.duty)
+			}
+			return who, err
+		}})
+	}
+	return all
+}
+
+// lookAtOurServer looks at the folder of a server that is not started for it.
+func lookAtOurServer(c configs.Config) (string, error) {
+	dir, err := dataDir(c)
+	if err == nil {
+		err = embeddedpostgres.CheckDir(dir)
+	}
+	if err != nil {
+		return "", inputError{err} // which says what to do
+	}
+	return "Lectern starts this server itself; its data folder " + dir + " can be used", errSkipped
+}
+
+// logIn says which server an address leads to, and as whom.
+func logIn(ctx context.Context, key, dsn string) (string, error) {
+	config, err := parseDSN(key, dsn)
+	if err != nil {
+		return "", err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var version, role string
+	err = conn.QueryRow(ctx, `select current_setting('server_version'), session_user`, pgx.QueryExecModeExec).Scan(&version, &role)
+	return fmt.Sprintf("Postgres %s as %s", version, role), err
+}
+
+// tryDuty asks for what the service asks when it starts.
+func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgres.Duty) error {
+	latest, err := migrations.Latest()
+	if err != nil {
+		return err
+	}
+	pool, err := postgres.Open(ctx, dsn, 1)
+	if err == nil {
+		defer pool.Close()
+		err = postgres.CheckDuty(ctx, pool, duty)
+	}
+	if err != nil {
+		return useRole(key, c.Postgres.RolePrefix+"_"+string(duty), err)
+	}
+	if duty != postgres.App {
+		return nil
+	}
+	if err := postgres.CheckVersion(ctx, pool, latest); err != nil {
+		return inputError{err}
+	}
+	return nil
+}
+
+func tryBroker(ctx context.Context, c configs.Config, b namedBroker, log *slog.Logger) (who string, err error) {
+	if onOurServer(c, b.Broker) != "" {
+		return "it is on the server that Lectern starts itself", errSkipped
+	}
+	option := brokers()[b.Kind].dsn
+	if dsn, ok := b.Options[option].(string); ok {
+		if who, err = logIn(ctx, b.name+".options."+option, dsn); err != nil {
+			return "", err
+		}
+		if err := checkBrokerRole(ctx, c, b, addresses{}); err != nil {
+			return "", err
+		}
+	}
+	err = withBroker(ctx, b.Broker, addresses{}, log, func(ctx context.Context, broker ports.Broker) error { return broker.Ping(ctx) })
+	return cmp.Or(who, "it answers"), err
+}
+
+// pinger is a cache that a server stands behind.
+type pinger interface {
+	Ping(ctx context.Context) error
+}
+
+func tryCache(ctx context.Context, c configs.Cache, log *slog.Logger) (string, error) {
+	module, err := caches()[c.Kind].module(c.Options)
+	if err != nil {
+		return "", err
+	}
+	var cache ports.Cache
+	alone := fx.New(fx.Supply(log), fx.WithLogger(quietly), module, fx.Populate(&cache))
+	if err := dig.RootCause(alone.Err()); err != nil {
+		return "", err
+	}
+	if err := alone.Start(ctx); err != nil {
+		return "", err
+	}
+	server, ok := cache.(pinger)
+	if !ok {
+		return "it is within each process", alone.Stop(ctx)
+	}
+	return "it answers", errors.Join(server.Ping(ctx), alone.Stop(context.WithoutCancel(ctx)))
+}
