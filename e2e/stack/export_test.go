@@ -32,3 +32,6 @@ func LaunchRedisAt(ctx context.Context, address string) error {
 
 // CachedRedis finds or fetches redis-server with a folder as its cache.
 func CachedRedis(ctx context.Context, dir string) (string, error) { return cachedRedis(ctx, dir) }
+
+// CachedKafka finds or fetches Kafka in a folder.
+func CachedKafka(ctx context.Context, dir string) (string, error) { return cachedKafka(ctx, dir) }

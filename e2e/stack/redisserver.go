@@ -2,7 +2,6 @@ package stack
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,15 +27,12 @@ const (
 )
 
 const (
-	readyPoll     = 10 * time.Millisecond
 	readyTimeout  = 30 * time.Second
 	answerTimeout = time.Second
 )
 
 // redisDatabases is far more than tests use at a time.
 const redisDatabases = "1024"
-
-var errPortTaken = errors.New("the port is taken by another program")
 
 // RedisServer is a Redis for one test alone, which may go down and hang. Its
 // methods end the test when they fail, so call them on the test's goroutine.
@@ -114,10 +109,8 @@ func (s *RedisServer) signal(number syscall.Signal) {
 
 // redisProcess is a Redis that runs.
 type redisProcess struct {
-	cmd  *exec.Cmd
+	*process
 	port int
-	said bytes.Buffer  // read after done
-	done chan struct{} // closed when it has ended
 }
 
 // launchRedisSomewhere finds a port. It can't be known to be free before the
@@ -132,74 +125,20 @@ func launchRedisSomewhere(ctx context.Context, program string) (*redisProcess, e
 	return nil, fmt.Errorf("start Redis: %w, %d times over", errPortTaken, portTries)
 }
 
-// launchRedis returns once the server answers. It has a process group of its
-// own, so that a terminal's interrupt is for us, and outlives the context.
+// launchRedis returns once the server answers. It outlives the context.
 func launchRedis(ctx context.Context, program string, port int) (*redisProcess, error) {
-	p := &redisProcess{port: port, done: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program,
+	started, err := startProcess(exec.CommandContext(context.WithoutCancel(ctx), program,
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--databases", redisDatabases,
-		"--save", "", "--appendonly", "no", "--dir", os.TempDir())
-	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	killOnDeath(p.cmd.SysProcAttr)
-	started := make(chan error, 1)
-	go p.supervise(started)
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("run %s: %w", program, err)
+		"--save", "", "--appendonly", "no", "--dir", os.TempDir()))
+	if err != nil {
+		return nil, err
 	}
-	if err := p.waitReady(ctx); err != nil {
+	p := &redisProcess{started, port}
+	if err := p.waitReady(ctx, readyTimeout, "Address already in use", p.answers); err != nil {
 		p.kill()
 		return nil, fmt.Errorf("start Redis (%s): %w", program, err)
 	}
 	return p, nil
-}
-
-// supervise keeps its thread: Linux takes the death of the thread that started
-// a process for the death of its parent.
-func (p *redisProcess) supervise(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
-	started <- err
-	if err == nil {
-		_ = p.cmd.Wait() // it is killed, or p.said tells why it ended
-		close(p.done)
-	}
-}
-
-func (p *redisProcess) kill() {
-	_ = p.cmd.Process.Kill() // fails for one that is gone
-	<-p.done
-}
-
-func (p *redisProcess) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	retry := time.NewTicker(readyPoll)
-	defer retry.Stop()
-	for {
-		err := p.answers(ctx)
-		select {
-		case <-p.done:
-			return p.whyEnded()
-		default:
-		}
-		if err == nil || errors.Is(err, errPortTaken) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for its first answer: %w: %w", ctx.Err(), err)
-		case <-retry.C:
-		}
-	}
-}
-
-func (p *redisProcess) whyEnded() error {
-	if strings.Contains(p.said.String(), "Address already in use") {
-		return errPortTaken
-	}
-	return fmt.Errorf("it ended (%s) and said:\n%s", p.cmd.ProcessState, p.said.String())
 }
 
 // answers asks whoever listens who it is: it might be another test's Redis,
