@@ -9,14 +9,13 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// peerTables are of the same columns, checks, indexes and references as ours.
+// peerTables are of the same columns, checks and indexes as ours, and like ours
+// refer to a course by a foreign key where jobs are alone.
 // They have neither our trigger nor row security: the peers check by themselves.
 const peerTables = `
 create table courses (like lectern.courses including all) with (fillfactor = 70);
-create table fsm_events (like lectern.fsm_events including all,
-  foreign key (entity_id) references courses on delete cascade);
-create table idempotency_keys (like lectern.idempotency_keys including all,
-  foreign key (entity_id) references courses on delete cascade);
+create table fsm_events (like lectern.fsm_events including all);
+create table idempotency_keys (like lectern.idempotency_keys including all);
 create table plain (id uuid primary key, note text not null, data jsonb not null);
 create table answers (organization_id uuid, key text, result jsonb, primary key (organization_id, key));`
 

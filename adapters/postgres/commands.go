@@ -41,19 +41,33 @@ func jobRows(jobs []domain.Job) []jobRow {
 // answerRow is the answer of the command's function.
 type answerRow struct {
 	domain.InitializeFSMResult
-	KeptForMS int64 `json:"keptForMs"`
+	KeptUntil time.Time `json:"keptUntil"` // by the database's clock
 }
+
+// askAgain bounds how often a command is given whose key was stored by another
+// caller in the meantime: see initialize_fsm_with_outbox.
+const askAgain = 3
 
 // InitializeFSM implements ports.Commands.
 func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMCommand) (domain.InitializeFSMResult, error) {
+	jobs, err := json.Marshal(jobRows(c.Jobs))
+	if err != nil {
+		return domain.InitializeFSMResult{}, fmt.Errorf("encode jobs: %w", err)
+	}
 	var answer answerRow
-	err := s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0))`,
-		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
-		jobRows(c.Jobs), c.Metadata, string(c.Fingerprint), c.Run).Scan(&answer)
+	var now time.Time
+	for range askAgain {
+		err = s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0)), clock_timestamp()`,
+			[16]byte(c.CourseID), [16]byte(c.Caller.UserID), [16]byte(c.Caller.OrganizationID), string(c.Key),
+			string(c.InitiatedBy), string(c.State), jobs, c.Metadata, string(c.Fingerprint), c.Run).Scan(&answer, &now)
+		if !keyTaken(err) {
+			break
+		}
+	}
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
 	}
-	answer.KeptFor = time.Duration(answer.KeptForMS) * time.Millisecond
+	answer.KeptFor = answer.KeptUntil.Sub(now)
 	return stored(domain.NewInitializeFSMResult(answer.InitializeFSMResult))
 }
 

@@ -46,6 +46,8 @@ func asDomain(err error) error {
 			Reason: domain.ReasonDuplicateEntry, Field: "outbox_id",
 			Message: "a job of this id exists already: make a new id for each job", Err: err,
 		}
+	case keyTaken(err): // by another procedure: InitializeFSM asks again, the others take turns
+		return &domain.Error{Reason: domain.ReasonIdempotencyReuse, Message: "this idempotency key was used for another request", Err: err}
 	case pg.Code == "23514" && pg.DataTypeName == "queue":
 		return &domain.Error{Reason: domain.ReasonInvalidField, Field: "queue", Message: "must have 1 to 100 characters", Err: err}
 	case retryable(pg.Code):
@@ -72,6 +74,13 @@ func unavailable(err error) error {
 // transaction to lose.
 func retryable(code string) bool {
 	return slices.Contains([]string{"40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03"}, code)
+}
+
+// keyTaken tells that an idempotency key was stored by another caller between
+// the look at it and the end.
+func keyTaken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == "idempotency_keys_pkey"
 }
 
 func isCode(err error, codes ...string) bool {

@@ -172,6 +172,7 @@ func TestFunctionThatPinsNoPathWouldBeHijacked(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for name, statement := range commandsOn(uuid.New(), b.caller.OrganizationID, b.caller.UserID, newID(t)) {
-		require.ErrorContains(t, try(t, conn, statement), "hijacked", name)
+		// A function of ours that was planted, or a table, which lacks the columns.
+		require.Regexp(t, "hijacked|column .* does not exist", try(t, conn, statement), name)
 	}
 }

@@ -101,6 +101,37 @@ func TestSecondCallerClaimsWhenTheFirstAborts(t *testing.T) {
 	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
 }
 
+// The course takes the command once more when the second caller has its lock:
+// what the first stored is met only at the end.
+func TestSecondCallerReplaysThoughTheCourseWasSentBackInBetween(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	cmd := b.command(t, c, "key-number-1", domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))
+	first := b.call(t, cmd, string(cmd.Fingerprint))
+	conn := connect(t, b.db.Superuser)
+	sentBack := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.WithoutCancel(t.Context()), `begin;
+			update lectern.courses set generation_status = 'cancelled';
+			update lectern.courses set generation_status = 'pending';
+			commit`)
+		sentBack <- err
+	}()
+	b.awaitWaiters(t, 1)
+	second := b.send(t, cmd)
+	b.awaitWaiters(t, 2)
+	require.NoError(t, first.Commit(t.Context()))
+
+	require.NoError(t, <-sentBack)
+	got := <-second
+	require.NoError(t, got.err)
+	require.True(t, got.result.FromCache)
+	require.Equal(t, int64(1), got.result.FSMState.Version)
+	require.Equal(t, domain.StatePending, b.reload(t, c).State)
+	require.Equal(t, map[string]int{"courses": 1, "job_outbox": 0, "idempotency_keys": 1, "fsm_events": 1, "processed_jobs": 0}, b.rows(t))
+}
+
 func TestSecondCallerWithAnotherRequestIsRefusedOnceTheFirstCommits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
