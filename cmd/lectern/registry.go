@@ -8,6 +8,7 @@ import (
 
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
+	"lectern/adapters/natsbroker"
 	"lectern/adapters/postgresbroker"
 	"lectern/adapters/rediscache"
 )
@@ -37,6 +38,7 @@ func (k brokerKind) withAddress(options map[string]any, a addresses) map[string]
 func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
 		"memory":   {module: memorybroker.Module},
+		"nats":     {module: natsbroker.Module},
 		"postgres": {module: postgresbroker.Module, dsn: "dsn"},
 	}
 }
