@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"lectern/configs"
 )
 
 // result is what a command line came to.
@@ -68,12 +70,12 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			want: "lectern: migrate down deletes all courses: pass --yes if you mean it\n  see 'lectern migrate down --help'\n",
 		},
 		"an unknown config": {
-			args: []string{"serve", "--config", "redis"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
+			args: []string{"serve", "--config", "rabbit"},
+			want: "lectern: read config rabbit: there is no such file, and the built-in configs are " + strings.Join(configs.Names(), ", ") + "\n",
 		},
 		"an unknown config by the environment": {
-			environ: []string{"LECTERN_CONFIG=redis"}, args: []string{"serve"},
-			want: "lectern: read config redis: there is no such file, and the built-in configs are embedded, kafka, memory, postgres\n",
+			environ: []string{"LECTERN_CONFIG=rabbit"}, args: []string{"serve"},
+			want: "lectern: read config rabbit: there is no such file, and the built-in configs are " + strings.Join(configs.Names(), ", ") + "\n",
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_LOG__LEVELS=debug"}, args: []string{"serve"},
@@ -81,7 +83,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 		},
 		"an unknown kind of broker": {
 			environ: []string{"LECTERN_BROKER__KIND=kafkaa"}, args: []string{"serve"},
-			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of kafka, memory, postgres\n",
+			want: "lectern: read config embedded.yaml:\n  LECTERN_BROKER__KIND: broker.kind: \"kafkaa\" is not one of " + strings.Join(brokerKinds(), ", ") + "\n",
 		},
 		"options that the broker has not, beside another problem": {
 			environ: []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__OPTIONS__DSN=x", "LECTERN_PIPELINE=never"}, args: []string{"serve"},

@@ -9,6 +9,7 @@ import (
 	"lectern/adapters/kafkabroker"
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
+	"lectern/adapters/natsbroker"
 	"lectern/adapters/postgresbroker"
 	"lectern/adapters/rediscache"
 )
@@ -29,6 +30,7 @@ func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
 		"kafka":    {decode: decoder(kafkabroker.DecodeOptions), module: kafkabroker.Module},
 		"memory":   {decode: decoder(memorybroker.DecodeOptions), module: memorybroker.Module},
+		"nats":     {decode: decoder(natsbroker.DecodeOptions), module: natsbroker.Module},
 		"postgres": {decode: decoder(postgresbroker.DecodeOptions), module: postgresbroker.Module, dsn: "dsn"},
 	}
 }

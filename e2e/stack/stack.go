@@ -6,15 +6,16 @@
 //	LECTERN_TEST_POSTGRES15  the same, of a server of version 15
 //	LECTERN_TEST_REDIS       a redis:// address
 //	LECTERN_TEST_KAFKA       host:port, of Kafka 4.1
+//	LECTERN_TEST_NATS        a nats:// address, with JetStream
 //
 // A package whose tests want servers has
 //
 //	func TestMain(m *testing.M) { stack.Main(m) }
 //
-// for Postgres, or stack.Main(m, stack.WithRedis, stack.WithKafka) for these
-// besides, and calls Database, Redis and Kafka in its tests. Tests never skip: a server that can't be had
-// fails the run and says what to do. The package is for tests, and imports no
-// more of Lectern than it needs to have a server.
+// for Postgres, or stack.Main(m, stack.WithRedis) for Redis besides, and so on,
+// and calls Database, Redis, Kafka or NATS in its tests. Tests never skip: a
+// server that can't be had fails the run and says what to do. The package is for
+// tests, and imports no more of Lectern than it needs to have a server.
 package stack
 
 import (
