@@ -1,0 +1,99 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
+
+	"lectern/ports"
+)
+
+// Publish implements message.Publisher. The batch is one pipeline, in the order
+// given, within the timeout. A message whose answer did not come back counts as
+// failed, though the server may have it.
+func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
+	fit, failed := ports.CheckBatch(b.opts.MaxMessageBytes, msgs)
+	if b.isClosed() {
+		failed.Add(ports.Unavailable, errClosed, fit...)
+		return failed.OrNil()
+	}
+	sent, entries := b.entries(topic, fit, failed)
+	if len(sent) == 0 {
+		return failed.OrNil()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
+	defer cancel()
+	// Each command has its own error.
+	answers, _ := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, entry := range entries {
+			pipe.XAdd(ctx, entry)
+		}
+		return nil
+	})
+	for i, m := range sent {
+		if err := answers[i].Err(); err != nil {
+			failure, err := b.explain(topic, err)
+			failed.Add(failure, fmt.Errorf("publish to %q: %w", topic, err), m)
+		}
+	}
+	return failed.OrNil()
+}
+
+// entries encodes messages, but for those that it refuses.
+func (b *Broker) entries(topic string, msgs []*message.Message, failed *ports.PublishError) ([]*message.Message, []*redis.XAddArgs) {
+	sent, entries := make([]*message.Message, 0, len(msgs)), make([]*redis.XAddArgs, 0, len(msgs))
+	for _, m := range msgs {
+		values, err := encode(topic, m)
+		if err != nil {
+			failed.Add(ports.Refused, err, m)
+			continue
+		}
+		sent = append(sent, m)
+		entries = append(entries, &redis.XAddArgs{
+			Stream: b.opts.stream(topic), NoMkStream: true, MaxLen: b.opts.MaxLength, Approx: true, Values: values,
+		})
+	}
+	return sent, entries
+}
+
+// explain classifies the error of a message. A stream that was there, and is
+// not, is no message's fault: the server has lost its data.
+func (b *Broker) explain(topic string, err error) (ports.PublishFailure, error) {
+	if !errors.Is(err, redis.Nil) {
+		return classify(err), err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.prepared[topic] {
+		return ports.Unavailable, fmt.Errorf("the stream %q is gone: register topic and groups with Prepare again", b.opts.stream(topic))
+	}
+	return ports.Refused, fmt.Errorf("there is no stream %q: register topic and groups with Prepare", b.opts.stream(topic))
+}
+
+// classify tells how a message failed. A message is given up only for what the
+// server says of it or of its topic; that the server is full, read only, not
+// ready or not ours to use is the operator's affair.
+func classify(err error) ports.PublishFailure {
+	var answer redis.Error
+	is := func(prefix string) bool { return redis.HasErrorPrefix(err, prefix) }
+	switch {
+	case is("WRONGTYPE "):
+		return ports.Refused
+	case !errors.As(err, &answer), errors.Is(err, redis.Nil):
+		return ports.Unavailable
+	case slices.ContainsFunc(aboutTheServer(), is), !is("ERR "):
+		return ports.Unavailable
+	}
+	return ports.Retryable
+}
+
+// aboutTheServer begins the answers with the general code that are no message's
+// fault. Those with a code of their own are none either: OOM, READONLY, LOADING,
+// MISCONF, NOREPLICAS, MASTERDOWN, BUSY, NOAUTH, WRONGPASS, NOPERM, ...
+func aboutTheServer() []string {
+	return []string{"ERR max number of clients", "ERR DB index", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password", "ERR unknown command"}
+}
