@@ -128,8 +128,8 @@ func (p pending) fetch(ctx context.Context, ids []string) ([]redis.XMessage, err
 
 // readNew returns up to n entries that nobody was given, now ours. It waits for
 // the first, or returns none after block; a negative block is no wait.
-func (p pending) readNew(ctx context.Context, reading redis.UniversalClient, n int, block time.Duration) ([]redis.XMessage, error) {
-	streams, err := reading.XReadGroup(ctx, &redis.XReadGroupArgs{
+func (p pending) readNew(ctx context.Context, n int, block time.Duration) ([]redis.XMessage, error) {
+	streams, err := p.client.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: p.group, Consumer: p.me, Streams: []string{p.stream, ">"}, Count: int64(n), Block: block,
 	}).Result()
 	switch {

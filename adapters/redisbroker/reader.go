@@ -24,13 +24,13 @@ const (
 // that are new, so that first deliveries keep their order, and those that are due
 // again in turns with the new, so that neither hold up the others.
 //
-// It is the only one to take any, in one goroutine.
+// It is the only one to take any, in one goroutine, and by connections of its
+// own: they are closed to end a wait.
 type reader struct {
 	pending
-	opts    Options
-	log     *slog.Logger
-	hold    *holdings
-	reading *client // closed to end a wait
+	opts Options
+	log  *slog.Logger
+	hold *holdings
 
 	recovering bool // we may own entries that we don't know of: an answer was lost
 	newFirst   bool // entries that were due had all the room
@@ -228,7 +228,7 @@ func (r *reader) takeNew(ctx context.Context, room int, took bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+r.opts.Timeout)
 	defer cancel()
-	entries, err := r.readNew(ctx, r.reading, room, block)
+	entries, err := r.readNew(ctx, room, block)
 	if err != nil {
 		return err
 	}

@@ -9,28 +9,25 @@ import (
 )
 
 // store tells the server what came of messages, until working ends: all that has
-// gathered meanwhile at once, and so a lone acknowledgement without delay.
-func (s *subscription) store() {
+// gathered meanwhile at once, and so a lone acknowledgement without delay. It
+// returns the error of its last attempt.
+func (s *subscription) store() error {
 	failures := pace{}
 	for {
 		select {
 		case <-s.hold.hasOutcome:
 		case <-s.working.Done():
-			return
+			return nil
 		}
-		for {
-			err := s.storeOutcomes()
-			if err == nil {
-				failures.reset()
-				break
-			}
+		for err := s.storeOutcomes(); err != nil; err = s.storeOutcomes() {
 			if failures.first() {
 				s.log.Warn("Outcomes of messages not stored, trying again", "error", err)
 			}
 			if failures.wait(s.working); s.working.Err() != nil {
-				return
+				return err
 			}
 		}
+		failures.reset()
 	}
 }
 
@@ -122,9 +119,12 @@ func (s *subscription) moves(of []settled, uncounted int64) []move {
 }
 
 // leave tells the server of the last outcomes, gives back what was taken without
-// our knowing, and deletes the consumer's name. It tries once.
-func (s *subscription) leave() {
-	err := s.storeOutcomes()
+// our knowing, and deletes the consumer's name. It tries once, and not at all
+// when storing has failed until now.
+func (s *subscription) leave(err error) {
+	if err == nil {
+		err = s.storeOutcomes()
+	}
 	if err == nil {
 		err = s.returnRest()
 	}

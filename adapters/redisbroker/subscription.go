@@ -69,15 +69,17 @@ func consumerName() string {
 // run returns when the subscription has stopped, what was in hand is settled or
 // given up, and the server knows or could not be told.
 func (s *subscription) run() {
-	r := &reader{pending: s.pending, opts: s.opts, log: s.log, hold: s.hold, reading: s.reading}
+	r := &reader{pending: s.pending, opts: s.opts, log: s.log, hold: s.hold}
+	r.client = s.reading
 	var taking, background sync.WaitGroup
 	taking.Go(func() { r.run(s.stopping) })
 	taking.Go(s.dispatch)
-	background.Go(s.store)
+	var storing error
+	background.Go(func() { storing = s.store() })
 	background.Go(s.keep)
 
 	<-s.stopping.Done()
-	if err := s.reading.close(); err != nil { // ends a wait for what is new
+	if err := s.reading.close(); err != nil { // ends the reader's wait
 		s.log.Debug("Connection not closed in order", "error", err)
 	}
 	taking.Wait()
@@ -87,7 +89,7 @@ func (s *subscription) run() {
 	s.hold.giveBack(0)
 	s.finish()
 	background.Wait()
-	s.leave()
+	s.leave(storing)
 	s.stop()
 	s.giveUp()
 }
