@@ -56,7 +56,7 @@ func (l *BackupListener) Run(ctx context.Context) error {
 // unless that was cut off by the listener's stop.
 func (l *BackupListener) handle(ctx context.Context, queue domain.Queue, msg *message.Message) {
 	d, err := readMessage(queue, msg)
-	if err == nil { // what can't be read, the workers drop and log
+	if err == nil { // what can't be read, the workers make a dead letter of
 		l.check(ctx, d)
 	}
 	if ctx.Err() != nil {

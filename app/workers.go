@@ -70,13 +70,11 @@ func (w *Workers) Run(ctx context.Context) error {
 }
 
 // handle settles one message: acknowledged when there is nothing more to do,
-// given back when the database could not be asked or told.
+// given back when the database or the broker could not be asked or told.
 func (w *Workers) handle(ctx context.Context, queue domain.Queue, msg *message.Message) {
 	d, err := readMessage(queue, msg)
 	if err != nil {
-		// Waiting would not make it readable.
-		w.Log.ErrorContext(ctx, "drop unreadable message", "queue", queue, "message", msg.UUID, "error", err)
-		msg.Ack()
+		w.bury(ctx, queue, msg, err)
 		return
 	}
 	log := w.Log.With("queue", queue, "course", d.CourseID, "job", d.OutboxID, "attempt", d.Attempt)
@@ -91,6 +89,19 @@ func (w *Workers) handle(ctx context.Context, queue domain.Queue, msg *message.M
 		log.DebugContext(ctx, "job settled", "verdict", verdict)
 		msg.Ack()
 	}
+}
+
+// bury makes a dead letter of a message that can't be read: waiting would not
+// make it readable.
+func (w *Workers) bury(ctx context.Context, queue domain.Queue, msg *message.Message, reason error) {
+	log := w.Log.With("queue", queue, "message", msg.UUID, "reason", reason)
+	if err := ports.PublishDead(w.Broker, string(queue), ports.GroupWorkers, msg, reason.Error(), w.Now()); err != nil {
+		log.WarnContext(ctx, "give unreadable message back", "error", err)
+		msg.Nack()
+		return
+	}
+	log.ErrorContext(ctx, "unreadable message is a dead letter")
+	msg.Ack()
 }
 
 // do begins a job, works, and commits what came of it.

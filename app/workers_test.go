@@ -353,18 +353,39 @@ func TestNoJobIsRetriedMoreOftenThanJobsMayBe(t *testing.T) {
 	require.Contains(t, w.only(t).Fail, "no idea")
 }
 
-func TestUnreadableMessageIsDropped(t *testing.T) {
+func TestUnreadableMessageBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	farRun := message.NewMessage(uuid.NewString(), []byte(`{}`))
 	farRun.Metadata.Set(ports.MetaRun, "2147483648")
-	for _, msg := range []*message.Message{
-		farRun,
-		message.NewMessage("not a uuid", []byte(`{}`)),
-		message.NewMessage(uuid.NewString(), []byte(`not json`)),
-		message.NewMessage(uuid.NewString(), []byte(`{"course_id": 7}`)),
+	for says, msg := range map[string]*message.Message{
+		"run":               farRun,
+		"message id":        message.NewMessage("not a uuid", []byte(`{}`)),
+		"message payload":   message.NewMessage(uuid.NewString(), []byte(`not json`)),
+		"JobData.course_id": message.NewMessage(uuid.NewString(), []byte(`{"course_id": 7}`)),
 	} {
 		w := newWorkshop()
+		var letter *message.Message
+		w.broker.fail = func(topic string, msgs []*message.Message) error {
+			require.Equal(t, ports.DeadTopic(string(domain.QueueStructureAnalysis)), topic)
+			letter = msgs[0]
+			return nil
+		}
 		require.True(t, w.deliverMessage(t, domain.QueueStructureAnalysis, msg))
 		require.Empty(t, w.steps.advanced)
+		require.Equal(t, msg.UUID, letter.UUID)
+		require.Equal(t, msg.Payload, letter.Payload)
+		require.Contains(t, letter.Metadata.Get(ports.MetaDeadReason), says)
+		require.Equal(t, ports.GroupWorkers, letter.Metadata.Get(ports.MetaDeadGroup))
+		require.Equal(t, string(domain.QueueStructureAnalysis), letter.Metadata.Get(ports.MetaDeadTopic))
+		require.Equal(t, "1970-01-01T00:16:40Z", letter.Metadata.Get(ports.MetaDeadTime))
 	}
+}
+
+func TestUnreadableMessageStaysWhileItCanNotBecomeADeadLetter(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.broker.fail = func(_ string, msgs []*message.Message) error {
+		return ports.NewPublishError(ports.Unavailable, errors.New("broker down"), msgs...)
+	}
+	require.False(t, w.deliverMessage(t, domain.QueueStructureAnalysis, message.NewMessage("not a uuid", nil)))
 }

@@ -3,8 +3,6 @@ package ports
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,15 +29,18 @@ func checkMessage(limit int, m *message.Message) error {
 	if size := len(m.Payload); size > limit {
 		return fmt.Errorf("payload has %d bytes; the broker accepts %d: raise max_message_bytes or send less", size, limit)
 	}
-	texts := slices.AppendSeq(slices.AppendSeq([]string{m.UUID}, maps.Keys(m.Metadata)), maps.Values(m.Metadata))
-	if slices.ContainsFunc(texts, isNotText) {
+	ok := isText(m.UUID)
+	for key, value := range m.Metadata {
+		ok = ok && isText(key) && isText(value)
+	}
+	if !ok {
 		return errors.New("id and metadata must be UTF-8 without zero bytes")
 	}
 	return nil
 }
 
-func isNotText(s string) bool {
-	return !utf8.ValidString(s) || strings.ContainsRune(s, 0)
+func isText(s string) bool {
+	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
 
 // Add names more messages that failed, alike.

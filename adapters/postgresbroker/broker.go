@@ -52,7 +52,7 @@ func New(ctx context.Context, opts Options, log *slog.Logger) (*Broker, error) {
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("make postgres broker: %w", err)
 	}
-	config, err := poolConfig(opts.DSN)
+	config, err := poolConfig(opts)
 	if err != nil {
 		return nil, fmt.Errorf("make postgres broker: %w", err)
 	}
@@ -80,14 +80,15 @@ func New(ctx context.Context, opts Options, log *slog.Logger) (*Broker, error) {
 // poolConfig has statements planned each time, unless the DSN says otherwise:
 // a plan made while the tables were nearly empty would scan a backlog from end
 // to end. (And a pooler such as PgBouncer knows no prepared statements.)
-func poolConfig(dsn string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(dsn)
+func poolConfig(opts Options) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(opts.DSN)
 	if err != nil {
 		return nil, err
 	}
 	if config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	config.ConnConfig.ConnectTimeout = opts.Timeout
 	return config, nil
 }
 
@@ -152,7 +153,8 @@ func (b *Broker) isClosed() bool {
 }
 
 // Close refuses what is published from now on, and closes every consumer: each
-// finishes what is in hand, within CloseTimeout.
+// finishes what is in hand, within CloseTimeout. While the server swallows what
+// it is sent, pgx's own clean-up of broken connections adds up to 15s.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -66,67 +66,6 @@ func receive[T any](t *testing.T, c <-chan T) T {
 	return none
 }
 
-// watermill-sql keeps a transaction open while a handler runs. Ours must show
-// as none: it would hold back vacuum and who reads pg_snapshot_xmin.
-func TestAHandlerHoldsNoTransaction(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t, map[string]any{})
-	_, msgs := subscribe(t, d.Broker)
-	d.publish(t, 2)
-	m, n := receive(t, msgs), receive(t, msgs)
-	require.EqualValues(t, 0, d.value(t, `SELECT count(*) FROM pg_stat_activity
-		WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'`))
-	require.EqualValues(t, 0, d.value(t, `SELECT count(*) FROM pg_locks
-		WHERE locktype = 'transactionid' AND pid <> pg_backend_pid() AND mode = 'ExclusiveLock' AND pid IN
-			(SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle%')`))
-	require.True(t, m.Ack())
-	require.True(t, n.Ack())
-}
-
-// Only the ack deletes a row, and only its group's; the first row's offset is
-// not 0, which watermill-sql would never acknowledge.
-func TestAnAckDeletesItsGroupsRow(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t, map[string]any{})
-	require.NoError(t, d.Prepare(t.Context(), []string{"topic"}, []string{"other"}))
-	sent := d.publish(t, 2)
-	sub, msgs := subscribe(t, d.Broker)
-	m := receive(t, msgs)
-	require.Equal(t, sent[0].UUID, m.UUID)
-	const rows = `SELECT string_agg(group_name || seq, ' ' ORDER BY group_name, seq) FROM lectern_broker.messages`
-	before, _ := d.value(t, rows).(string)
-	require.NotContains(t, before, "group0")
-	require.EqualValues(t, 4, d.value(t, `SELECT count(*) FROM lectern_broker.messages`), "in hand is not acked")
-
-	require.True(t, m.Ack())
-	require.NoError(t, sub.Close())
-	left := `SELECT string_agg(group_name || ' ' || uuid, ',' ORDER BY group_name, seq) FROM lectern_broker.messages`
-	require.Equal(t, "group "+sent[1].UUID+",other "+sent[0].UUID+",other "+sent[1].UUID, d.value(t, left))
-}
-
-// watermill-sql resends a nacked message within its transaction, for ever.
-func TestANackReleasesTheRow(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t, map[string]any{"retry_delay": "1h", "retry_delay_max": "1h"})
-	sent := d.publish(t, 1)
-	sub, msgs := subscribe(t, d.Broker)
-	require.True(t, receive(t, msgs).Nack())
-	require.NoError(t, sub.Close())
-	require.Equal(t, sent[0].UUID, d.value(t, `SELECT uuid FROM lectern_broker.messages
-		WHERE holder IS NULL AND attempts = 1 AND due_at > now() + interval '59 minutes'`))
-}
-
-func TestWhatWasNotHandedOutIsAsFreshAsBefore(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t, map[string]any{})
-	d.publish(t, 3)
-	sub, msgs := subscribe(t, d.Broker)
-	require.True(t, receive(t, msgs).Ack())
-	require.NoError(t, sub.Close())
-	require.EqualValues(t, 2, d.value(t, `SELECT count(*) FROM lectern_broker.messages
-		WHERE holder IS NULL AND attempts = 0 AND due_at IS NULL`))
-}
-
 func TestWhoLostALeaseCanAckButNotNack(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t, map[string]any{})
@@ -138,28 +77,6 @@ func TestWhoLostALeaseCanAckButNotNack(t *testing.T) {
 	require.True(t, n.Nack())
 	require.NoError(t, sub.Close())
 	require.Equal(t, sent[1].UUID, d.value(t, `SELECT uuid FROM lectern_broker.messages WHERE holder = 'another'`))
-}
-
-// An error of the unmarshaller would keep the subscriber at this row for ever.
-func TestAnUndecodableRowDoesNotStopTheRest(t *testing.T) {
-	t.Parallel()
-	for name, metadata := range map[string]string{"a list": `[1]`, "no texts": `{"a": {"b": 1}}`, "null": `null`} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			d := newDatabase(t, map[string]any{})
-			d.exec(t, `INSERT INTO lectern_broker.messages (topic, group_name, uuid, payload, metadata)
-				VALUES ('topic', 'group', 'by hand', '{}', $1)`, metadata)
-			sent := d.publish(t, 1)
-			_, msgs := subscribe(t, d.Broker)
-			odd, next := receive(t, msgs), receive(t, msgs)
-			require.Equal(t, "by hand", odd.UUID)
-			require.Equal(t, "{}", string(odd.Payload))
-			odd.Metadata.Set("key", "value") // there is a map
-			require.Equal(t, sent[0].UUID, next.UUID)
-			require.True(t, odd.Ack())
-			require.True(t, next.Ack())
-		})
-	}
 }
 
 // No signal says that a row was put there by hand.

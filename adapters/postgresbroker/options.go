@@ -40,6 +40,10 @@ type Options struct {
 	RetryDelay    time.Duration `koanf:"retry_delay"`
 	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
+	// MaxDeliveries is how often a message is handed out before it becomes a
+	// dead letter, 100 by default; 0 never gives it up.
+	MaxDeliveries int `koanf:"max_deliveries"`
+
 	// Timeout bounds a call to the server, publishing a batch included; 10s by
 	// default.
 	Timeout time.Duration `koanf:"timeout"`
@@ -60,6 +64,7 @@ func DecodeOptions(raw map[string]any) (Options, error) {
 		Lease:           15 * time.Second,
 		RetryDelay:      time.Second,
 		RetryDelayMax:   time.Minute,
+		MaxDeliveries:   100,
 		Timeout:         10 * time.Second,
 		CloseTimeout:    10 * time.Second,
 	}
@@ -92,6 +97,7 @@ func (o Options) validate() error {
 	}
 	check(o.Lease >= 100*time.Millisecond, "lease must be 100ms or more")
 	check(o.RetryDelayMax >= o.RetryDelay, "retry_delay_max must be retry_delay or more")
+	check(o.MaxDeliveries >= 0, "max_deliveries must be 0 (never give up) or more")
 	return errors.Join(errs...)
 }
 

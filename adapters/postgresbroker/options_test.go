@@ -26,14 +26,14 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		"unknown keys": {
 			raw: map[string]any{"dsn": someDSN, "shema": "x", "max_pending": 2},
 			says: []string{"unknown: max_pending, shema", "allowed: dsn, schema, concurrency, max_message_bytes, poll_interval, " +
-				"lease, retry_delay, retry_delay_max, timeout, close_timeout"},
+				"lease, retry_delay, retry_delay_max, max_deliveries, timeout, close_timeout"},
 		},
 		"a wrong type": {raw: map[string]any{"dsn": someDSN, "concurrency": "many"}, says: []string{"concurrency"}},
 		"no unit":      {raw: map[string]any{"dsn": someDSN, "lease": 5}, says: []string{"lease: must be a time with its unit"}},
 		"no name":      {raw: map[string]any{"dsn": someDSN, "schema": `x"; drop`}, says: []string{"schema must"}},
 		"several problems": {
-			raw:  map[string]any{"dsn": someDSN, "concurrency": 0, "poll_interval": "0s", "max_message_bytes": 1 << 30},
-			says: []string{"concurrency must", "poll_interval must", "max_message_bytes must"},
+			raw:  map[string]any{"dsn": someDSN, "concurrency": 0, "poll_interval": "0s", "max_message_bytes": 1 << 30, "max_deliveries": -1},
+			says: []string{"concurrency must", "poll_interval must", "max_message_bytes must", "max_deliveries must"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,6 +50,7 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 	require.Equal(t, 7, opts.Concurrency)
 	require.Equal(t, 2*time.Second, opts.Lease)
 	require.Equal(t, "lectern_broker", opts.Schema, "by default")
+	require.Equal(t, 100, opts.MaxDeliveries, "by default")
 }
 
 func TestDelaysDoubleUpToTheLongest(t *testing.T) {

@@ -3,6 +3,7 @@ package postgresbroker
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -46,15 +47,16 @@ WHERE m.topic = held.topic AND m.group_name = held.group_name AND m.seq = held.s
 
 // delivery is a claimed row, from its claim until its outcome is stored.
 type delivery struct {
-	seq      int64
-	attempts int // this one included
-	outcome  outcome
+	seq        int64
+	attempts   int    // this one included
+	unreadable string // why it is no message; empty when it is one
+	outcome    outcome
 }
 
 type outcome int
 
 const (
-	acked outcome = iota + 1
+	acked outcome = iota + 1 // or buried
 	nacked
 	givenBack // never handed out
 )
@@ -74,8 +76,8 @@ func (q queries) claim(topic, group string) wsql.Query {
 	return wsql.Query{Query: q.schema.in(claimSQL), Args: []any{topic, group, q.opts.Lease.Seconds(), q.holder}}
 }
 
-// scan reads a claimed row. Metadata that can't be decoded was not written by
-// us, and must not keep the subscriber from what follows: it comes out empty.
+// scan reads a claimed row. An error would keep the subscriber at a row that
+// can't be read, so there is none: the delivery says what is wrong.
 func scan(row wsql.Scanner) (*delivery, *message.Message, error) {
 	var (
 		d                 delivery
@@ -86,10 +88,19 @@ func scan(row wsql.Scanner) (*delivery, *message.Message, error) {
 		return nil, nil, err
 	}
 	m := message.NewMessage(uuid, payload)
-	if err := json.Unmarshal(metadata, &m.Metadata); err != nil || m.Metadata == nil {
-		m.Metadata = message.Metadata{}
+	var readable bool
+	if m.Metadata, readable = texts(metadata); !readable {
+		d.unreadable = fmt.Sprintf("its metadata is not an object of texts but %s", metadata)
 	}
 	return &d, m, nil
+}
+
+func texts(metadata []byte) (message.Metadata, bool) {
+	var decoded message.Metadata
+	if json.Unmarshal(metadata, &decoded) != nil || decoded == nil {
+		return message.Metadata{}, false
+	}
+	return decoded, true
 }
 
 // AckMessageQuery implements wsql.OffsetsAdapter: it stores an outcome, which

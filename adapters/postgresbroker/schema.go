@@ -3,9 +3,12 @@ package postgresbroker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"lectern/ports"
 )
 
 // schema qualifies the tables of statements. It is not the search path: a
@@ -22,7 +25,9 @@ const (
 	hasTablesSQL  = `SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'messages')`
 	makeSchemaSQL = `CREATE SCHEMA {schema}`
 	registerSQL   = `INSERT INTO {schema}.subscriptions (topic, group_name)
-		SELECT t, g FROM unnest($1::text[]) AS t, unnest($2::text[]) AS g ON CONFLICT DO NOTHING`
+		SELECT t, g FROM unnest($1::text[]) AS t, unnest($2::text[]) AS g
+		UNION SELECT t, $4 FROM unnest($3::text[]) AS t
+		ON CONFLICT DO NOTHING`
 	isRegisteredSQL = `SELECT EXISTS (SELECT FROM {schema}.subscriptions WHERE topic = $1 AND group_name = $2)`
 )
 
@@ -56,25 +61,37 @@ CREATE INDEX messages_fresh ON {schema}.messages (topic, group_name, seq) WHERE 
 CREATE INDEX messages_due ON {schema}.messages (topic, group_name, due_at) WHERE due_at IS NOT NULL;
 `
 
-// Prepare implements ports.Broker. Each of the topics gets each of the groups.
-// It makes the schema and its tables if they are missing; several processes
+// Prepare implements ports.Broker. It makes the schema and its tables if they are missing; several processes
 // may call it at once.
 func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
-	for _, name := range append(append([]string{}, topics...), groups...) {
+	dead := deadTopics(topics)
+	for _, name := range slices.Concat(topics, groups, dead) {
 		if !isName(name) {
 			return fmt.Errorf("prepare topics: the name %q must have 1 to 255 letters, digits, or any of - $ : . _", name)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
+	defer cancel()
 	if err := pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		if err := b.ensureTables(ctx, tx); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, b.schema.in(registerSQL), topics, groups)
+		_, err := tx.Exec(ctx, b.schema.in(registerSQL), topics, groups, dead, ports.GroupDead)
 		return err
 	}); err != nil {
 		return fmt.Errorf("prepare topics in schema %q, which the broker's role must own or be able to create: %w", b.schema, err)
 	}
 	return nil
+}
+
+func deadTopics(topics []string) []string {
+	var dead []string
+	for _, topic := range topics {
+		if !ports.IsDeadTopic(topic) {
+			dead = append(dead, ports.DeadTopic(topic))
+		}
+	}
+	return dead
 }
 
 // ensureTables asks before it creates: a role that owns its schema needn't be

@@ -59,16 +59,15 @@ func (s *slot) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
 	}
 	s.claimed = d
 	s.sub.began(d)
-	// An offset of 0 would never be acknowledged; the sequence begins with 1.
-	return wsql.Row{Offset: d.seq, Msg: m, ExtraData: map[string]any{deliveryKey: d}}, nil
+	// An offset of 0 would never be acknowledged. Nobody reads it otherwise.
+	return wsql.Row{Offset: 1, Msg: m, ExtraData: map[string]any{deliveryKey: d}}, nil
 }
 
 // forward hands out what the stock subscriber claimed, and acks there once the
-// outcome is known, whatever it is: see settle.
+// outcome is known, whatever it is: see AckMessageQuery.
 func (s *slot) forward(claimed <-chan *message.Message) {
 	for m := range claimed {
-		d := s.claimed
-		d.outcome = s.sub.handOut(m, s.passTurn)
+		s.claimed.outcome = s.sub.settle(s.claimed, m, s.passTurn)
 		m.Ack()
 	}
 }

@@ -19,6 +19,7 @@ type subscription struct {
 	log          *slog.Logger
 	topic, group string
 	leases       *leases
+	dead         deadLetters
 	out          chan *message.Message
 
 	turn   chan struct{}   // full while somebody has it
@@ -45,6 +46,7 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, signal
 		topic:  topic,
 		group:  group,
 		leases: b.leases,
+		dead:   deadLetters{b},
 		out:    make(chan *message.Message),
 		turn:   make(chan struct{}, 1),
 		pace:   &pace{longest: b.opts.PollInterval},
@@ -126,8 +128,21 @@ func (s *subscription) takeTurn(ctx context.Context) error {
 
 func (s *subscription) passTurn() { <-s.turn }
 
-// handOut gives the handler a copy of a message, calls handedOut, and returns
-// the outcome.
+// settle hands a message out and returns the outcome. What nobody should get, or
+// get again, it buries. It calls handedOut as soon as the next one may be claimed.
+func (s *subscription) settle(d *delivery, m *message.Message, handedOut func()) outcome {
+	if reason := s.hopeless(d); reason != "" {
+		handedOut()
+		return s.bury(d, m, reason)
+	}
+	outcome := s.handOut(m, handedOut)
+	if outcome == nacked && s.isLast(d.attempts) {
+		return s.bury(d, m, fmt.Sprintf("nacked %d times", d.attempts))
+	}
+	return outcome
+}
+
+// handOut gives the handler a copy of a message.
 func (s *subscription) handOut(m *message.Message, handedOut func()) outcome {
 	ctx, cancel := context.WithCancel(s.handling)
 	defer cancel()

@@ -29,7 +29,7 @@ func BenchmarkPublish(b *testing.B) {
 		msgs := jobs(batch)
 		return timed(func() { require.NoError(b, broker.Publish("topic", msgs...)) })
 	}, func() time.Duration {
-		entries := make([]map[string]any, batch)
+		entries := make([][]any, batch)
 		for i, m := range jobs(batch) {
 			entries[i] = fields(b, m)
 		}
@@ -95,7 +95,7 @@ func timed(do func()) time.Duration {
 	return time.Since(start)
 }
 
-func addRaw(b *testing.B, client *redis.Client, entries []map[string]any) {
+func addRaw(b *testing.B, client *redis.Client, entries [][]any) {
 	b.Helper()
 	_, err := client.Pipelined(b.Context(), func(pipe redis.Pipeliner) error {
 		for _, values := range entries {
@@ -160,9 +160,10 @@ func jobs(n int) []*message.Message {
 	return msgs
 }
 
-func fields(tb testing.TB, m *message.Message) map[string]any {
+// fields are an entry's, in the order that is best for Redis.
+func fields(tb testing.TB, m *message.Message) []any {
 	tb.Helper()
 	values, err := redisstream.DefaultMarshallerUnmarshaller{}.Marshal("topic", m)
 	require.NoError(tb, err)
-	return values
+	return []any{redisstream.UUIDHeaderKey, m.UUID, "metadata", values["metadata"], "payload", values["payload"]}
 }

@@ -16,7 +16,7 @@ const poolSize = 32
 
 // client is a connection pool, with what its Close has to wait for.
 type client struct {
-	redis.UniversalClient
+	*redis.Client
 	dialer *dialer
 }
 
@@ -43,18 +43,13 @@ func newConnector(opts Options) (*connector, error) {
 // background. RESP 3 would bring messages that we did not ask for.
 func (c *connector) client(size int) *client {
 	d := &dialer{tcp: &net.Dialer{Timeout: c.opts.Timeout}, tls: c.tls}
-	o := &redis.UniversalOptions{
-		Addrs: c.opts.Addresses, MasterName: c.opts.MasterName, DB: c.opts.Database,
-		Username: c.user, Password: c.password, SentinelUsername: c.user, SentinelPassword: c.password,
+	return &client{redis.NewClient(&redis.Options{
+		Addr: c.opts.Addresses[0], DB: c.opts.Database, Username: c.user, Password: c.password,
 		Dialer: d.connect, Protocol: 2, DisableIdentity: true,
 		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: c.opts.Timeout, ReadTimeout: c.opts.Timeout, WriteTimeout: c.opts.Timeout, PoolTimeout: c.opts.Timeout,
 		PoolSize: size, PipelinePoolSize: -1,
-	}
-	if o.MasterName == "" {
-		return &client{redis.NewClient(o.Simple()), d}
-	}
-	return &client{redis.NewFailoverClient(o.Failover()), d}
+	}), d}
 }
 
 // close ends the connections, those in use too.

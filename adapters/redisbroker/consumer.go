@@ -48,7 +48,7 @@ func (c *consumer) Subscribe(ctx context.Context, topic string) (<-chan *message
 func (b *Broker) requireGroup(ctx context.Context, topic, group string) error {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
-	groups, err := groupInfos(ctx, b.client, b.opts.stream(topic))
+	groups, err := groupInfos(ctx, b.client.Client, b.opts.stream(topic))
 	if err != nil {
 		return err
 	}

@@ -12,13 +12,8 @@ import (
 
 // Options configures a Broker; DecodeOptions names the defaults.
 type Options struct {
-	// Addresses is the server, host:port: one, without a scheme. With MasterName
-	// they are the sentinels that know the server. Required.
+	// Addresses is the server, host:port: exactly one. Required.
 	Addresses []string `koanf:"addresses"`
-
-	// MasterName is what the sentinels call the server; empty, by default, for
-	// a server that is addressed itself.
-	MasterName string `koanf:"master_name"`
 
 	// Database is the number that keys are in; 0 by default.
 	Database int `koanf:"db"`
@@ -126,11 +121,8 @@ func (o Options) validate() error {
 
 // checkAddresses does not repeat an address, which may hold a password.
 func (o Options) checkAddresses() error {
-	switch {
-	case len(o.Addresses) == 0:
-		return errors.New("addresses must name a server: host:port")
-	case len(o.Addresses) > 1 && o.MasterName == "":
-		return errors.New("addresses must name one server, or sentinels together with master_name")
+	if len(o.Addresses) != 1 {
+		return errors.New("addresses must name one server: host:port")
 	}
 	for _, address := range o.Addresses {
 		host, port, err := net.SplitHostPort(address)

@@ -22,7 +22,7 @@ const (
 // pending is a group's list of pending entries on a stream, as one of its
 // consumers uses it.
 type pending struct {
-	client        redis.UniversalClient
+	client        *redis.Client
 	stream, group string
 	me            string // the consumer's name
 }
@@ -168,7 +168,7 @@ func (p pending) forgetTheDead(ctx context.Context, lease time.Duration) error {
 }
 
 // groupInfos returns the groups of a stream, none for one that is not there.
-func groupInfos(ctx context.Context, client redis.Cmdable, stream string) ([]redis.XInfoGroup, error) {
+func groupInfos(ctx context.Context, client *redis.Client, stream string) ([]redis.XInfoGroup, error) {
 	groups, err := client.XInfoGroups(ctx, stream).Result()
 	switch {
 	case err != nil && strings.Contains(err.Error(), "no such key"):

@@ -47,7 +47,7 @@ func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
 func (b *Broker) entries(topic string, msgs []*message.Message, failed *ports.PublishError) ([]*message.Message, []*redis.XAddArgs) {
 	sent, entries := make([]*message.Message, 0, len(msgs)), make([]*redis.XAddArgs, 0, len(msgs))
 	for _, m := range msgs {
-		values, err := encode(topic, m)
+		values, err := encode(m)
 		if err != nil {
 			failed.Add(ports.Refused, err, m)
 			continue

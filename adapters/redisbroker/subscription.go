@@ -38,7 +38,7 @@ type subscription struct {
 }
 
 func newSubscription(ctx context.Context, b *Broker, topic, group string) *subscription {
-	p := pending{client: b.client, stream: b.opts.stream(topic), group: b.opts.group(group), me: consumerName()}
+	p := pending{client: b.client.Client, stream: b.opts.stream(topic), group: b.opts.group(group), me: consumerName()}
 	s := &subscription{
 		pending: p,
 		opts:    b.opts,
@@ -70,7 +70,7 @@ func consumerName() string {
 // given up, and the server knows or could not be told.
 func (s *subscription) run() {
 	r := &reader{pending: s.pending, opts: s.opts, log: s.log, hold: s.hold}
-	r.client = s.reading
+	r.client = s.reading.Client
 	var taking, background sync.WaitGroup
 	taking.Go(func() { r.run(s.stopping) })
 	taking.Go(s.dispatch)

@@ -113,7 +113,7 @@ func (b *Broker) Topics(ctx context.Context, topics, groups []string) ([]ports.T
 func (b *Broker) topic(ctx context.Context, topic string, groups []string) (ports.TopicState, error) {
 	stream := b.opts.stream(topic)
 	state := ports.TopicState{Topic: topic, Detail: fmt.Sprintf("stream %q", stream)}
-	infos, err := groupInfos(ctx, b.client, stream)
+	infos, err := groupInfos(ctx, b.client.Client, stream)
 	if err != nil {
 		return state, err
 	}

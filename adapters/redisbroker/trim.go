@@ -16,7 +16,7 @@ const trimStep = 10_000
 // trim removes the entries of a stream that all its groups have settled, ours or
 // not, about: Redis removes whole nodes of its tree, of a hundred entries or so.
 // A stream without groups is left alone.
-func trim(ctx context.Context, client redis.UniversalClient, stream string) error {
+func trim(ctx context.Context, client *redis.Client, stream string) error {
 	groups, err := groupInfos(ctx, client, stream)
 	if err != nil || len(groups) == 0 {
 		return err
@@ -36,7 +36,7 @@ func trim(ctx context.Context, client redis.UniversalClient, stream string) erro
 // settledUpTo returns the lowest id that a group has yet to settle or, where one
 // has nothing pending, the last that it was given. What a group is given
 // afterwards is higher, so the answer stays true.
-func settledUpTo(ctx context.Context, client redis.UniversalClient, stream string, groups []redis.XInfoGroup) (string, error) {
+func settledUpTo(ctx context.Context, client *redis.Client, stream string, groups []redis.XInfoGroup) (string, error) {
 	lowest := ""
 	for _, g := range groups {
 		id := g.LastDeliveredID

@@ -87,7 +87,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			environ: []string{"LECTERN_BROKER__KIND=memory", "LECTERN_BROKER__OPTIONS__DSN=x", "LECTERN_PIPELINE=never"}, args: []string{"serve"},
 			want: "lectern: read config embedded.yaml:\n" +
 				"  broker.options: read options of the memory broker: unknown: dsn; " +
-				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, close_timeout\n" +
+				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, max_deliveries, close_timeout\n" +
 				"  LECTERN_PIPELINE: pipeline: \"never\" is not one of automatic, manual\n",
 		},
 		"an address that others reach": {

@@ -9,6 +9,7 @@ import (
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
 	"lectern/adapters/postgresbroker"
+	"lectern/adapters/redisbroker"
 	"lectern/adapters/rediscache"
 )
 
@@ -38,6 +39,7 @@ func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
 		"memory":   {module: memorybroker.Module},
 		"postgres": {module: postgresbroker.Module, dsn: "dsn"},
+		"redis":    {module: redisbroker.Module},
 	}
 }
 

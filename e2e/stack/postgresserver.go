@@ -21,9 +21,8 @@ type PostgresServer struct {
 	proxy   *Proxy
 }
 
-// StartPostgres starts an empty Postgres that ends with the test. Unlike
-// others of the stack it is durable. Tests that need no outage use Database,
-// which costs less.
+// StartPostgres starts an empty Postgres that ends with the test. Tests that
+// need no outage use Database, which costs less.
 func StartPostgres(tb testing.TB) *PostgresServer {
 	tb.Helper()
 	s := &PostgresServer{tb: tb, dir: filepath.Join(Dir(tb), "postgres")}
@@ -58,9 +57,7 @@ func (s *PostgresServer) Start() {
 	if s.server != nil {
 		s.tb.Fatal("start Postgres: it is running")
 	}
-	o := options(s.dir, embeddedpostgres.V18)
-	o.Settings = map[string]string{"max_connections": "300"}
-	server, err := embeddedpostgres.Start(s.tb.Context(), o)
+	server, err := embeddedpostgres.Start(s.tb.Context(), options(s.dir, embeddedpostgres.V18))
 	if err != nil {
 		s.tb.Fatalf("start Postgres: %v", err)
 	}

@@ -2,9 +2,10 @@ package portstest
 
 import (
 	"context"
+	"slices"
 	"sync"
 
-	"github.com/stretchr/testify/assert"
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
 	"lectern/ports"
@@ -14,42 +15,69 @@ import (
 // goes on.
 func noCallHangsWhenTheNetworkSwallows(t *brokerT) {
 	b := t.open(group)
-	sent := newMessages(2)
+	sent, lost := newMessages(2), newMessages(1)
 	require.NoError(t, b.Publish(topic, sent...))
 	_, msgs := t.consume(b, group)
 	require.Equal(t, sent[0].UUID, t.receiveAcked(msgs, 1)[0].UUID)
 	another, err := b.Subscriber(group)
 	require.NoError(t, err)
+	ctx := context.WithoutCancel(t.Context())
+	calls := map[string]func() error{
+		"Publish": func() error { return b.Publish(topic, lost...) },
+		"Ping":    func() error { return b.Ping(ctx) },
+		"Prepare": func() error { return b.Prepare(ctx, []string{topic}, []string{group}) },
+		"Topics":  func() error { _, err := b.Topics(ctx, []string{topic}, []string{group}); return err },
+	}
+	for name, err := range t.atOnce(calls) { // so that each may have a connection
+		require.NoError(t, err, name)
+	}
 
-	t.Stall(t.T, b)
-	ctx, lost := context.WithoutCancel(t.Context()), newMessages(1)
-	var failed error
-	t.atOnce(map[string]func() error{
-		"Publish":   func() error { failed = b.Publish(topic, lost...); return failed },
-		"Ping":      func() error { return b.Ping(ctx) },
-		"Prepare":   func() error { return b.Prepare(ctx, []string{topic}, []string{group}) },
-		"Topics":    func() error { _, err := b.Topics(ctx, []string{topic}, []string{group}); return err },
-		"Subscribe": func() error { _, err := another.Subscribe(ctx, topic); return err },
-	})
-	t.requireFailure(ports.Unavailable, failed, lost...)
+	t.stall(b)
+	calls["Subscribe"] = func() error { _, err := another.Subscribe(ctx, topic); return err }
+	failed := t.atOnce(calls)
+	for name, err := range failed {
+		require.Error(t, err, name)
+	}
+	t.requireFailure(ports.Unavailable, failed["Publish"], lost...)
 
 	t.Restore(t.T, b)
-	t.publishWhenReached(b)
-	for missing := true; missing; {
-		m := t.receive(msgs)
-		missing = m.UUID != sent[1].UUID
-		require.True(t, m.Ack())
-	}
+	t.receiveUntil(msgs, t.publishWhenReached(b), sent[1].UUID)
 }
 
-// atOnce requires calls to return, with an error.
-func (t *brokerT) atOnce(calls map[string]func() error) {
+// stall is Stall until the test's end at the latest, so that what hangs is told
+// and does not hang the test's cleanup.
+func (t *brokerT) stall(b ports.Broker) {
+	t.Helper()
+	t.Stall(t.T, b)
+	t.Cleanup(func() { t.Restore(t.T, b) })
+}
+
+// atOnce makes calls, and returns what they return.
+func (t *brokerT) atOnce(calls map[string]func() error) map[string]error {
 	t.Helper()
 	var wg sync.WaitGroup
+	var mu sync.Mutex
+	errs := map[string]error{}
 	for name, call := range calls {
-		wg.Go(func() { assert.Error(t, call(), name) })
+		wg.Go(func() {
+			err := call()
+			mu.Lock()
+			defer mu.Unlock()
+			errs[name] = err
+		})
 	}
 	require.NoError(t, t.returns("one of the calls", func() error { wg.Wait(); return nil }))
+	return errs
+}
+
+// receiveUntil acks what comes until each of some messages has.
+func (t *brokerT) receiveUntil(msgs <-chan *message.Message, ids ...string) {
+	t.Helper()
+	for len(ids) > 0 {
+		m := t.receive(msgs)
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == m.UUID })
+		require.True(t, m.Ack())
+	}
 }
 
 // One message is settled too late for the server to hear of it, one is not.
@@ -59,7 +87,7 @@ func closeDoesNotHangWhenTheNetworkSwallows(t *brokerT) {
 	sub, msgs := t.consume(b, group)
 	held, _ := t.receive(msgs), t.receive(msgs)
 
-	t.Stall(t.T, b)
+	t.stall(b)
 	require.True(t, held.Ack())
 	_ = t.returns("closing the consumer", sub.Close)
 	t.requireClosed(msgs)
@@ -78,12 +106,7 @@ func publishingWhileDownIsUnavailable(t *brokerT) {
 	require.Error(t, t.returns("Ping", func() error { return b.Ping(context.WithoutCancel(t.Context())) }))
 
 	t.server.Start(t.T)
-	after := t.publishWhenReached(b)
-	for missing := true; missing; {
-		m := t.receive(msgs)
-		missing = m.UUID != after
-		require.True(t, m.Ack())
-	}
+	t.receiveUntil(msgs, t.publishWhenReached(b))
 }
 
 // publishWhenReached publishes a message, however often that takes, and returns its id.

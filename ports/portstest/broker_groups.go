@@ -136,9 +136,8 @@ func (s *sequences) add(t *brokerT, m *message.Message) {
 	subject := m.Metadata.Get(ports.MetaSubject)
 	next := s.next[subject]
 	n, err := strconv.Atoi(string(m.Payload))
-	assert.NoError(t, err)
-	if n < next {
-		return // again
+	if err != nil || n < next {
+		return // again; payloads that aren't kept are another test's
 	}
 	assert.Equal(t, next, n, "of subject %s", subject)
 	s.next[subject] = n + 1

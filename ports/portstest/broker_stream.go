@@ -28,7 +28,8 @@ type stream struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed on every change
 	waiting  map[string]bool
-	consumed int // messages, each counted once
+	pressing bool // publish more, however many wait
+	consumed int  // messages, each counted once
 	failures int
 }
 
@@ -58,7 +59,7 @@ func (s *stream) publish(ctx context.Context, b ports.Broker) {
 		for len(msgs) > 0 && !s.abandoned.Load() {
 			msgs = s.failed(b.Publish(topic, msgs...), msgs)
 		}
-		_ = s.until(ctx, func() bool { return len(s.waiting) < streamLag })
+		_ = s.until(ctx, func() bool { return len(s.waiting) < streamLag || s.pressing })
 	}
 }
 
@@ -68,7 +69,8 @@ func (s *stream) failed(err error, msgs message.Messages) (again message.Message
 		return nil
 	}
 	var failed *ports.PublishError
-	if !assert.ErrorAs(s, err, &failed) {
+	if !errors.As(err, &failed) {
+		s.Errorf("publishing failed, and not by a PublishError: %v", err)
 		return nil
 	}
 	for _, m := range msgs {
@@ -148,10 +150,10 @@ func (s *stream) await(n int) {
 // awaitFailure waits until publishing has failed once more.
 func (s *stream) awaitFailure() {
 	s.Helper()
-	s.mu.Lock()
-	target := s.failures + 1
-	s.mu.Unlock()
+	target := 0
+	s.change(func() { s.pressing, target = true, s.failures+1 })
 	s.must("no publishing failed", func() bool { return s.failures >= target })
+	s.change(func() { s.pressing = false })
 }
 
 // finish ends the publishing, and requires that all of it is consumed.
