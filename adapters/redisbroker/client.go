@@ -52,7 +52,19 @@ func (c *connector) client(size int) *client {
 	}), d}
 }
 
-// close ends the connections, those in use too.
+// interrupt ends the call that is under way, and has all others fail. It is for a
+// client of one connection. (Close would end the call too, and have the pool
+// print that it found its connection closed.)
+func (c *client) interrupt() {
+	c.dialer.mu.Lock()
+	defer c.dialer.mu.Unlock()
+	c.dialer.interrupted = true
+	if c.dialer.latest != nil {
+		_ = c.dialer.latest.Close()
+	}
+}
+
+// close ends the connections.
 func (c *client) close() error {
 	err := c.Close()
 	c.dialer.running.Lock() // waits for those who dial
@@ -68,6 +80,10 @@ type dialer struct {
 	tcp     *net.Dialer
 	tls     *tls.Config // nil for none
 	running sync.RWMutex
+
+	mu          sync.Mutex
+	latest      net.Conn
+	interrupted bool
 }
 
 // connect returns a connection that is broken, rather than the error, when there
@@ -79,6 +95,11 @@ func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn
 	conn, err := d.dial(ctx, network, address)
 	if err != nil {
 		return broken(err), nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.latest = conn; d.interrupted {
+		_ = conn.Close()
 	}
 	return conn, nil
 }

@@ -18,13 +18,13 @@ import (
 // subscription hands out one topic's messages to one consumer.
 type subscription struct {
 	pending
-	opts         Options
-	log          *slog.Logger
-	broker       *Broker // for the dead letters
-	topic, name  string  // name is the group's, as we call it
-	hold         *holdings
-	reading      *client
-	out          chan *message.Message
+	opts        Options
+	log         *slog.Logger
+	broker      *Broker // for the dead letters
+	topic, name string  // name is the group's, as we call it
+	hold        *holdings
+	reading     *client
+	out         chan *message.Message
 
 	stopping context.Context // ends: nothing more is taken or handed out
 	stop     context.CancelFunc
@@ -79,10 +79,11 @@ func (s *subscription) run() {
 	background.Go(s.keep)
 
 	<-s.stopping.Done()
-	if err := s.reading.close(); err != nil { // ends the reader's wait
+	s.reading.interrupt()
+	taking.Wait()
+	if err := s.reading.close(); err != nil {
 		s.log.Debug("Connection not closed in order", "error", err)
 	}
-	taking.Wait()
 	timeout := time.AfterFunc(s.opts.CloseTimeout, s.giveUp)
 	s.inHand.Wait()
 	timeout.Stop()
