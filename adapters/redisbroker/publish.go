@@ -1,10 +1,13 @@
 package redisbroker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
@@ -27,20 +30,32 @@ func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
 	defer cancel()
-	// Each command has its own error.
-	answers, _ := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	answers, err := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, entry := range entries {
 			pipe.XAdd(ctx, entry)
 		}
 		return nil
 	})
 	for i, m := range sent {
-		if err := answers[i].Err(); err != nil {
-			failure, err := b.explain(topic, err)
+		if !hasID(answers[i]) {
+			failure, err := b.explain(topic, cause(answers[i], err))
 			failed.Add(failure, fmt.Errorf("publish to %q: %w", topic, err), m)
 		}
 	}
 	return failed.OrNil()
+}
+
+// hasID tells whether the server answered with the id that it gave an entry. Its
+// error does not: a lost connection is that of all commands of a pipeline, those
+// too that were answered, and a refused login is that of none.
+func hasID(answer redis.Cmder) bool {
+	added, ok := answer.(*redis.StringCmd)
+	return ok && added.Val() != ""
+}
+
+// cause is why a command of a pipeline was not answered.
+func cause(answer redis.Cmder, pipeline error) error {
+	return cmp.Or(answer.Err(), pipeline, io.ErrUnexpectedEOF)
 }
 
 // entries encodes messages, but for those that it refuses.
@@ -79,13 +94,14 @@ func (b *Broker) explain(topic string, err error) (ports.PublishFailure, error) 
 // ready or not ours to use is the operator's affair.
 func classify(err error) ports.PublishFailure {
 	var answer redis.Error
-	is := func(prefix string) bool { return redis.HasErrorPrefix(err, prefix) }
-	switch {
-	case is("WRONGTYPE "):
-		return ports.Refused
-	case !errors.As(err, &answer), errors.Is(err, redis.Nil):
+	if !errors.As(err, &answer) || errors.Is(err, redis.Nil) {
 		return ports.Unavailable
-	case slices.ContainsFunc(aboutTheServer(), is), !is("ERR "):
+	}
+	begins := func(prefix string) bool { return strings.HasPrefix(answer.Error(), prefix) }
+	switch {
+	case begins("WRONGTYPE "):
+		return ports.Refused
+	case !begins("ERR "), slices.ContainsFunc(aboutTheServer(), begins):
 		return ports.Unavailable
 	}
 	return ports.Retryable

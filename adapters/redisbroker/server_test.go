@@ -178,7 +178,7 @@ func TestLoginAndTLS(t *testing.T) {
 		require.Error(t, b.Ping(t.Context()), name)
 		err := b.Publish("topic", jobs(1)...)
 		requireFailed(t, ports.Unavailable, err, 1)
-		require.NotContains(t, err.Error(), "wrong\"")
+		require.Error(t, b.Prepare(t.Context(), []string{"topic"}, []string{"group"}), name)
 	}
 }
 

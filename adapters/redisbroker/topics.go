@@ -58,7 +58,7 @@ func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
 }
 
 func (b *Broker) create(ctx context.Context, all []registration) error {
-	answers, _ := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	answers, err := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, r := range all {
 			pipe.XGroupCreateMkStream(ctx, b.opts.stream(r.topic), b.opts.group(r.group), "0")
 		}
@@ -66,9 +66,10 @@ func (b *Broker) create(ctx context.Context, all []registration) error {
 	})
 	var errs []error
 	for i, r := range all {
-		err := answers[i].Err()
-		if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
-			errs = append(errs, fmt.Errorf("make group %q of the stream %q: %w", b.opts.group(r.group), b.opts.stream(r.topic), err))
+		made, ok := answers[i].(*redis.StatusCmd)
+		if !ok || made.Val() != "OK" && !redis.HasErrorPrefix(made.Err(), "BUSYGROUP") {
+			errs = append(errs, fmt.Errorf("make group %q of the stream %q: %w",
+				b.opts.group(r.group), b.opts.stream(r.topic), cause(answers[i], err)))
 		}
 	}
 	return errors.Join(errs...)
