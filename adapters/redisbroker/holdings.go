@@ -183,7 +183,9 @@ func (h *holdings) stored(known []settled) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range known {
-		delete(h.all, s.id)
+		if h.all[s.id] == s.delivery { // else it has come again
+			delete(h.all, s.id)
+		}
 		if s.outcome == givenBack {
 			h.unsettled--
 			h.returned = true

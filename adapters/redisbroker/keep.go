@@ -15,9 +15,9 @@ const (
 
 // keep does what is to be done from time to time, until working ends.
 func (s *subscription) keep() {
-	ticker := time.NewTicker(min(lookEvery, s.opts.Lease/3))
+	ticker := time.NewTicker(min(lookEvery, s.opts.Lease/3) / 2) // so that what is due at a tick is never late by a whole turn
 	defer ticker.Stop()
-	var chores = []*chore{
+	chores := []*chore{
 		{every: s.opts.Lease / 3, do: s.renew, fails: "Leases not extended, what is in hand may come again"},
 		{every: lookEvery, do: s.trim, fails: "Stream not trimmed, it grows"},
 		{every: forgetEvery, do: s.forget, fails: "Names of dead consumers not deleted"},

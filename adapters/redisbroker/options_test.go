@@ -32,8 +32,8 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		"password twice":   {raw: map[string]any{"addresses": one, "login": map[string]any{"password": "secret", "password_file": "x"}}, says: []string{"login.password"}},
 		"a nameless group": {raw: map[string]any{"addresses": one, "groups": map[string]any{"workers": ""}}, says: []string{"groups.workers must be a name"}},
 		"unknown keys": {
-			raw: map[string]any{"addresses": one, "adress": "x", "login": map[string]any{"pass": "secret"}},
-			says: []string{"unknown: adress", "unknown: login.pass", "allowed: addresses, db, login, tls, topic_prefix, groups, create_topics, " +
+			raw: map[string]any{"addresses": one, "colour": "x", "login": map[string]any{"pass": "secret"}},
+			says: []string{"unknown: colour", "unknown: login.pass", "allowed: addresses, db, login, tls, topic_prefix, groups, create_topics, " +
 				"max_length, concurrency, max_message_bytes, lease, retry_delay, retry_delay_max, max_deliveries, timeout, close_timeout"},
 		},
 		"several problems": {

@@ -24,18 +24,14 @@ func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
 		failed.Add(ports.Unavailable, errClosed, fit...)
 		return failed.OrNil()
 	}
-	sent, entries := b.entries(topic, fit, failed)
+	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
+	defer cancel()
+	batch := b.client.Pipeline()
+	sent := b.addTo(ctx, batch, topic, fit, failed)
 	if len(sent) == 0 {
 		return failed.OrNil()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
-	defer cancel()
-	answers, err := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, entry := range entries {
-			pipe.XAdd(ctx, entry)
-		}
-		return nil
-	})
+	answers, err := batch.Exec(ctx)
 	for i, m := range sent {
 		if !hasID(answers[i]) {
 			failure, err := b.explain(topic, cause(answers[i], err))
@@ -58,21 +54,23 @@ func cause(answer redis.Cmder, pipeline error) error {
 	return cmp.Or(answer.Err(), pipeline, io.ErrUnexpectedEOF)
 }
 
-// entries encodes messages, but for those that it refuses.
-func (b *Broker) entries(topic string, msgs []*message.Message, failed *ports.PublishError) ([]*message.Message, []*redis.XAddArgs) {
-	sent, entries := make([]*message.Message, 0, len(msgs)), make([]*redis.XAddArgs, 0, len(msgs))
+// addTo adds messages to a pipeline, but for those that it refuses.
+func (b *Broker) addTo(
+	ctx context.Context, batch redis.Pipeliner, topic string, msgs []*message.Message, failed *ports.PublishError,
+) []*message.Message {
+	entry := redis.XAddArgs{Stream: b.opts.stream(topic), NoMkStream: true, MaxLen: b.opts.MaxLength, Approx: true}
+	sent := make([]*message.Message, 0, len(msgs))
 	for _, m := range msgs {
 		values, err := encode(m)
 		if err != nil {
 			failed.Add(ports.Refused, err, m)
 			continue
 		}
+		entry.Values = values
+		batch.XAdd(ctx, &entry)
 		sent = append(sent, m)
-		entries = append(entries, &redis.XAddArgs{
-			Stream: b.opts.stream(topic), NoMkStream: true, MaxLen: b.opts.MaxLength, Approx: true, Values: values,
-		})
 	}
-	return sent, entries
+	return sent
 }
 
 // explain classifies the error of a message. A stream that was there, and is

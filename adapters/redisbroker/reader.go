@@ -17,7 +17,7 @@ const (
 	// shortestBlock is the shortest wait for what is new, however short delays are.
 	shortestBlock = 10 * time.Millisecond
 	// pageSize is how many pending entries are listed at once.
-	pageSize = 100
+	pageSize = 1000
 )
 
 // reader takes entries for a consumer: those that were given back before those

@@ -43,7 +43,7 @@ func TestAReplicaMakesPublishingUnavailable(t *testing.T) {
 	address := stack.StartRedis(t).Address()
 	b, outside := open(t, address, map[string]any{}), admin(t, address)
 	require.NoError(t, b.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
-	require.NoError(t, outside.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
+	require.NoError(t, outside.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
 	requireFailed(t, ports.Unavailable, b.Publish("topic", jobs(1)...), 1)
 }
 
