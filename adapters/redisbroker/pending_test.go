@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lectern/adapters/redisbroker"
+	"lectern/e2e/stack"
 	"lectern/ports"
 )
 
@@ -167,19 +168,44 @@ func TestWhatIsGivenBackKeepsItsOrder(t *testing.T) {
 // An answer that never arrived leaves entries that their owner doesn't know of.
 func TestAClosedConsumerLeavesNeitherItsNameNorMessages(t *testing.T) {
 	t.Parallel()
-	s := newStream(t, map[string]any{})
-	s.publish(t, 1)
+	s := newStream(t, map[string]any{"concurrency": 1})
+	sent := s.publish(t, 2)
 	sub, msgs := subscribe(t, s.Broker)
-	require.True(t, receive(t, msgs).Ack())
-	require.Eventually(t, func() bool { return len(s.pending(t, "")) == 0 }, patience, tick)
+	m := receive(t, msgs)
 	me := s.consumers(t)
 	require.Len(t, me, 1)
-	require.NoError(t, s.outside.XAdd(t.Context(), &redis.XAddArgs{Stream: prefix + "other", Values: []any{"a", "b"}}).Err())
-
-	held, _ := s.Subscriber("group")
-	require.NoError(t, held.Close())
+	s.take(t, me[0], 1) // as if it had
+	require.True(t, m.Ack())
 	require.NoError(t, sub.Close())
-	require.Empty(t, s.consumers(t))
+	require.Equal(t, []string{redisbroker.ReturnedConsumer}, s.consumers(t))
+
+	sub, msgs = subscribe(t, s.Broker)
+	m = receive(t, msgs)
+	require.Equal(t, sent[1].UUID, m.UUID)
+	require.True(t, m.Ack())
+	require.NoError(t, sub.Close())
+	require.Equal(t, []string{redisbroker.ReturnedConsumer}, s.consumers(t), "which is never deleted")
+	require.Empty(t, s.pending(t, ""))
+}
+
+// And so does one whose connection broke, without waiting for its lease.
+func TestWhatAConsumerOwnsWithoutKnowingComesAfterALostConnection(t *testing.T) {
+	t.Parallel()
+	address := stack.StartRedis(t).Address() // whose clients are all ours
+	s := stream{open(t, address, map[string]any{"lease": "1h"}), admin(t, address), address}
+	require.NoError(t, s.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
+	_, msgs := subscribe(t, s.Broker)
+	s.publish(t, 1)
+	require.True(t, receive(t, msgs).Ack())
+	me := s.consumers(t)[0]
+	_, err := s.outside.TxPipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: prefix + "topic", Values: fields(t, jobs(1)[0])})
+		pipe.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "group", Consumer: me, Streams: []string{prefix + "topic", ">"}, Block: -1})
+		pipe.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		return nil
+	})
+	require.NoError(t, err)
+	require.True(t, receive(t, msgs).Ack())
 }
 
 func TestConsumersThatLeftWithoutAWordAreForgottenUnlessTheyHaveMessages(t *testing.T) {

@@ -115,7 +115,10 @@ func (s *subscription) dispatch() {
 func (s *subscription) handOut(d *delivery) bool {
 	m, err := decode(d.values)
 	if err != nil || d.lost != "" {
-		s.await(func() outcome { return s.bury(d, cmpOr(d.lost, err)) }, d)
+		if d.lost != "" {
+			err = errors.New(d.lost)
+		}
+		s.await(d, func() outcome { return s.bury(d, err) })
 		return true
 	}
 	ctx, cancel := context.WithCancel(s.handling)
@@ -127,15 +130,15 @@ func (s *subscription) handOut(d *delivery) bool {
 		s.hold.settle(d, givenBack)
 		return false
 	}
-	s.await(func() outcome {
+	s.await(d, func() outcome {
 		defer cancel()
 		return s.outcome(d, m)
-	}, d)
+	})
 	return true
 }
 
 // await settles a delivery, in a slot that it frees.
-func (s *subscription) await(outcome func() outcome, d *delivery) {
+func (s *subscription) await(d *delivery, outcome func() outcome) {
 	s.inHand.Go(func() {
 		s.hold.settle(d, outcome())
 		<-s.slots
@@ -175,11 +178,4 @@ func (s *subscription) bury(d *delivery, reason error) outcome {
 	}
 	s.log.Warn("Message given up, it is a dead letter", "entry", d.id, "message", m.UUID, "reason", reason)
 	return acked
-}
-
-func cmpOr(reason string, err error) error {
-	if reason != "" {
-		return errors.New(reason)
-	}
-	return err
 }
