@@ -11,6 +11,7 @@ import (
 	"lectern/adapters/memorycache"
 	"lectern/adapters/natsbroker"
 	"lectern/adapters/postgresbroker"
+	"lectern/adapters/redisbroker"
 	"lectern/adapters/rediscache"
 )
 
@@ -32,6 +33,7 @@ func brokers() map[string]brokerKind {
 		"memory":   {decode: decoder(memorybroker.DecodeOptions), module: memorybroker.Module},
 		"nats":     {decode: decoder(natsbroker.DecodeOptions), module: natsbroker.Module},
 		"postgres": {decode: decoder(postgresbroker.DecodeOptions), module: postgresbroker.Module, dsn: "dsn"},
+		"redis":    {decode: decoder(redisbroker.DecodeOptions), module: redisbroker.Module},
 	}
 }
 

@@ -23,7 +23,7 @@ func LaunchRedisAt(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	process, err := launchRedis(ctx, program, port)
+	process, err := launchRedis(ctx, program, port, "")
 	if err == nil {
 		process.kill()
 	}

@@ -33,7 +33,7 @@ func startRedis(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, noRedis(err)
 	}
-	process, err := launchRedisSomewhere(ctx, program)
+	process, err := launchRedisSomewhere(ctx, program, "")
 	if err != nil {
 		return nil, noRedis(err)
 	}

@@ -39,6 +39,7 @@ const redisDatabases = "1024"
 type RedisServer struct {
 	tb      testing.TB
 	program string
+	dir     string // where data is kept; empty for nowhere
 	port    int
 	process *redisProcess // nil while down
 }
@@ -47,15 +48,27 @@ type RedisServer struct {
 // disk. Tests that need no outage use Redis, which costs less.
 func StartRedis(tb testing.TB) *RedisServer {
 	tb.Helper()
+	return startRedisServer(tb, "")
+}
+
+// StartDurableRedis is StartRedis with a server that keeps what it has
+// acknowledged through Stop and Start.
+func StartDurableRedis(tb testing.TB) *RedisServer {
+	tb.Helper()
+	return startRedisServer(tb, tb.TempDir())
+}
+
+func startRedisServer(tb testing.TB, dir string) *RedisServer {
+	tb.Helper()
 	program, err := redisProgram(tb.Context())
 	if err != nil {
 		tb.Fatalf("start Redis: %v", err)
 	}
-	process, err := launchRedisSomewhere(tb.Context(), program)
+	process, err := launchRedisSomewhere(tb.Context(), program, dir)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &RedisServer{tb: tb, program: program, port: process.port, process: process}
+	s := &RedisServer{tb: tb, program: program, dir: dir, port: process.port, process: process}
 	tb.Cleanup(s.Stop)
 	return s
 }
@@ -63,8 +76,8 @@ func StartRedis(tb testing.TB) *RedisServer {
 // Address is the redis:// address. It stays the same through Stop and Start.
 func (s *RedisServer) Address() string { return redisAddress(s.port) }
 
-// Stop kills the server, and its data is gone; when it returns, connections are
-// refused. One that is down stays so.
+// Stop kills the server, and its data is gone unless it is durable; when it
+// returns, connections are refused. One that is down stays so.
 func (s *RedisServer) Stop() {
 	if s.process != nil {
 		s.process.kill()
@@ -72,13 +85,14 @@ func (s *RedisServer) Stop() {
 	}
 }
 
-// Start brings a server that was stopped up again, empty, on the same port.
+// Start brings a server that was stopped up again, with what it has kept, on the
+// same port.
 func (s *RedisServer) Start() {
 	s.tb.Helper()
 	if s.process != nil {
 		s.tb.Fatal("start Redis: it is running")
 	}
-	process, err := launchRedis(s.tb.Context(), s.program, s.port)
+	process, err := launchRedis(s.tb.Context(), s.program, s.port, s.dir)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -115,9 +129,9 @@ type redisProcess struct {
 
 // launchRedisSomewhere finds a port. It can't be known to be free before the
 // server has it.
-func launchRedisSomewhere(ctx context.Context, program string) (*redisProcess, error) {
+func launchRedisSomewhere(ctx context.Context, program, dir string) (*redisProcess, error) {
 	for range portTries {
-		process, err := launchRedis(ctx, program, firstPort+rand.IntN(ports))
+		process, err := launchRedis(ctx, program, firstPort+rand.IntN(ports), dir)
 		if !errors.Is(err, errPortTaken) {
 			return process, err
 		}
@@ -125,11 +139,13 @@ func launchRedisSomewhere(ctx context.Context, program string) (*redisProcess, e
 	return nil, fmt.Errorf("start Redis: %w, %d times over", errPortTaken, portTries)
 }
 
-// launchRedis returns once the server answers. It outlives the context.
-func launchRedis(ctx context.Context, program string, port int) (*redisProcess, error) {
+// launchRedis returns once the server answers. It outlives the context. It keeps
+// its data in a folder, or nowhere. A kill loses nothing of what it has written,
+// synced or not.
+func launchRedis(ctx context.Context, program string, port int, dir string) (*redisProcess, error) {
 	started, err := startProcess(exec.CommandContext(context.WithoutCancel(ctx), program,
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--databases", redisDatabases,
-		"--save", "", "--appendonly", "no", "--dir", os.TempDir()))
+		"--save", "", "--appendfsync", "no", "--appendonly", appendOnly(dir), "--dir", cmp.Or(dir, os.TempDir())))
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +155,13 @@ func launchRedis(ctx context.Context, program string, port int) (*redisProcess, 
 		return nil, fmt.Errorf("start Redis (%s): %w", program, err)
 	}
 	return p, nil
+}
+
+func appendOnly(dir string) string {
+	if dir == "" {
+		return "no"
+	}
+	return "yes"
 }
 
 // answers asks whoever listens who it is: it might be another test's Redis,

@@ -29,6 +29,16 @@ func TestRedisServerKeepsItsAddressThroughAnOutage(t *testing.T) {
 	require.ErrorIs(t, client.Get(t.Context(), "key").Err(), redis.Nil)
 }
 
+func TestDurableRedisServerKeepsItsDataThroughAnOutage(t *testing.T) {
+	t.Parallel()
+	server := stack.StartDurableRedis(t)
+	client := redisClient(t, server.Address())
+	require.NoError(t, client.Set(t.Context(), "key", "value", 0).Err())
+	server.Stop()
+	server.Start()
+	require.Equal(t, "value", client.Get(t.Context(), "key").Val())
+}
+
 func TestPausedRedisServerAcceptsAndDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	server := stack.StartRedis(t)

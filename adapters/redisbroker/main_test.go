@@ -1,0 +1,9 @@
+package redisbroker_test
+
+import (
+	"testing"
+
+	"lectern/e2e/stack"
+)
+
+func TestMain(m *testing.M) { stack.Main(m, stack.WithRedis) }
