@@ -65,7 +65,7 @@ lint: check-generate ## Check style, layout, schemas, go.mod and the generated c
 # bench is a module of its own, whose peers are no dependencies of ours.
 .PHONY: bench
 bench: ## Measure Lectern against peers; takes minutes; BENCHFLAGS='-run replay -fsync=off' narrows it
-	cd bench && go run . $(BENCHFLAGS)
+	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(BENCHFLAGS)
 
 .PHONY: tidy
 tidy: ## Tidy go.mod of both modules: that of bench follows ours

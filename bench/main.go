@@ -1,11 +1,13 @@
 // Command bench measures Lectern against peers, and prints how they compare:
 //
-//	go run .                              # from this folder; `make bench` also writes results/latest.json
-//	go run . -run replay -rounds 3
+//	make bench                            # also writes results/latest.json
+//	make bench BENCHFLAGS='-run replay -rounds 3'
 //
 // A bench is a compare.Bench: to add one, write a function that makes it and
-// add it to the list below. The module is one of its own, so that the peers are
-// no dependencies of Lectern.
+// add it to the benches of its subject. `go run .` in this folder measures what
+// is on Postgres; brokers are those whose addresses with-stack puts into the
+// environment. The module is one of its own, so that the peers are no
+// dependencies of Lectern.
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"lectern/bench/compare"
@@ -70,34 +73,26 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	server, err := startServer(ctx, o.fsync)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.stop(ctx)) }()
-
-	runner := compare.Runner{Rounds: o.rounds, Settle: server.settle, Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
 	var results []compare.Result
-	for _, b := range []compare.Bench{server.commandThroughput(), server.commandLatency(), server.replayLatency()} {
-		if !o.only.MatchString(b.Name) {
-			continue
-		}
-		result, err := runner.Run(ctx, b)
+	var settings []string
+	for _, s := range []subject{&server{fsync: o.fsync}, &kafka{log: log}, &redisServer{log: log}} {
+		measured, setting, err := measure(ctx, s, o, log)
 		if err != nil {
 			return err
 		}
-		results = append(results, result)
+		if len(measured) > 0 {
+			results = append(results, measured...)
+			settings = append(settings, setting)
+		}
 	}
-	settings, err := server.settings(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "\nMedians of %d rounds of 10 interleaved turns, on %d CPUs. %s.\n\n", o.rounds, runtime.NumCPU(), settings)
+	_, err = fmt.Fprintf(stdout, "\nMedians of %d rounds of 10 interleaved turns, on %d CPUs. %s.\n\n",
+		o.rounds, runtime.NumCPU(), strings.Join(settings, ". "))
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"lectern/adapters/embeddedpostgres"
 	"lectern/adapters/postgres"
+	"lectern/bench/compare"
 	"lectern/migrations"
 )
 
@@ -30,6 +31,7 @@ const (
 // server is a Postgres of the run's own, with Lectern's schema, and the schema
 // peer beside it in the same database.
 type server struct {
+	fsync    string // on or off
 	embedded *embeddedpostgres.Server
 	dir      string
 	app      *pgxpool.Pool // the role of the service
@@ -37,21 +39,16 @@ type server struct {
 	admin    *pgx.Conn     // the superuser's, for what is not measured
 }
 
-// startServer starts Postgres as it is set up by default, and so as durable as
-// in production, or with fsync off.
-func startServer(ctx context.Context, fsync string) (*server, error) {
-	dir, err := os.MkdirTemp("", "lectern-bench-")
-	if err != nil {
-		return nil, fmt.Errorf("make temporary folder: %w", err)
-	}
-	s := &server{dir: dir}
-	if err := s.start(ctx, fsync); err != nil {
-		return nil, errors.Join(err, s.stop(ctx))
-	}
-	return s, nil
+func (s *server) benches() []compare.Bench {
+	return []compare.Bench{s.commandThroughput(), s.commandLatency(), s.replayLatency()}
 }
 
-func (s *server) start(ctx context.Context, fsync string) (err error) {
+// start starts Postgres as it is set up by default, and so as durable as in
+// production, or with fsync off.
+func (s *server) start(ctx context.Context) (err error) {
+	if s.dir, err = os.MkdirTemp("", "lectern-bench-"); err != nil {
+		return fmt.Errorf("make temporary folder: %w", err)
+	}
 	// When we are root another user runs the server.
 	if err := os.Chmod(s.dir, fs.FileMode(0o755)); err != nil {
 		return fmt.Errorf("open temporary folder: %w", err)
@@ -59,7 +56,7 @@ func (s *server) start(ctx context.Context, fsync string) (err error) {
 	s.embedded, err = embeddedpostgres.Start(ctx, embeddedpostgres.Options{
 		Dir: filepath.Join(s.dir, "postgres"), Owner: ownerRole, Database: database,
 		Roles:    []string{appRole, migrations.DefaultRolePrefix + "_worker", migrations.DefaultRolePrefix + "_relay"},
-		Settings: map[string]string{"fsync": fsync},
+		Settings: map[string]string{"fsync": s.fsync},
 	})
 	if err != nil {
 		return err
@@ -151,5 +148,8 @@ func (s *server) stop(ctx context.Context) error {
 	if s.embedded != nil {
 		err = errors.Join(err, s.embedded.Stop(ctx))
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	if s.dir != "" {
+		err = errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return err
 }
