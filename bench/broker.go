@@ -47,44 +47,73 @@ func jobs(n int) []*message.Message {
 	return msgs
 }
 
-// publishBatches publishes a batch of new jobs in each operation.
-func publishBatches(meter *compare.Meter, broker ports.Broker, topic string) compare.Op {
+// publishBatches publishes the same batch in each operation, so that nothing is
+// measured of how messages are made, and of what that leaves to collect.
+func publishBatches(meter *compare.Meter, broker ports.Broker, topic string, msgs []*message.Message) compare.Op {
 	return func(context.Context, int) error {
-		msgs := jobs(batch)
-		return meter.Time(batch, func() error { return broker.Publish(topic, msgs...) })
+		return meter.Time(len(msgs), func() error { return broker.Publish(topic, msgs...) })
 	}
 }
 
-// consumeBacklog acknowledges a topic's n messages at once, in a group that
-// exists. The clock runs from the first to when the broker knows of the last:
-// to join a group is what nobody waits for. What came along with the first
-// counts, though it was there already: a fetch of many.
-func consumeBacklog(ctx context.Context, meter *compare.Meter, broker ports.Broker, group, topic string, n int) error {
+// fill publishes n jobs to a topic.
+func fill(broker ports.Broker, topic string, n int) error {
+	for ; n > 0; n -= batch {
+		if err := broker.Publish(topic, jobs(min(n, batch))...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consumeBacklog acknowledges n messages at once. The clock starts when the
+// group is joined and the backlog is there, of which the consumer had no room to
+// take more in advance than it does beside a slow handler. It stops with the last
+// acknowledgement: what of these is still on its way to the broker, Redis hears
+// in less than a millisecond, and Kafka with the next commit, as of the peer.
+func consumeBacklog(ctx context.Context, meter *compare.Meter, broker ports.Broker, topic string, n int) (err error) {
 	sub, err := broker.Subscriber(group)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, sub.Close()) }()
 	msgs, err := sub.Subscribe(ctx, topic)
 	if err != nil {
-		return errors.Join(err, sub.Close())
+		return err
+	}
+	first, err := receiveOne(broker, topic, msgs)
+	if err != nil {
+		return err
+	}
+	if err := fill(broker, topic, n); err != nil {
+		return err
+	}
+	return meter.Time(n, func() error {
+		first.Ack()
+		return ackAll(msgs, n)
+	})
+}
+
+// receiveOne returns a message that is not settled: who has it has joined.
+func receiveOne(broker ports.Broker, topic string, msgs <-chan *message.Message) (*message.Message, error) {
+	if err := fill(broker, topic, 1); err != nil {
+		return nil, err
 	}
 	first, ok := <-msgs
 	if !ok {
-		return errors.Join(ctx.Err(), sub.Close())
+		return nil, errEnded()
 	}
-	return meter.Time(n-1, func() error {
-		first.Ack()
-		return errors.Join(ackAll(msgs, n-1), sub.Close())
-	})
+	return first, nil
 }
 
 func ackAll(msgs <-chan *message.Message, n int) error {
 	for range n {
 		m, ok := <-msgs
 		if !ok {
-			return errors.New("the subscription ended early")
+			return errEnded()
 		}
 		m.Ack()
 	}
 	return nil
 }
+
+func errEnded() error { return errors.New("the subscription ended early") }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lectern/bench/compare"
@@ -18,56 +17,48 @@ func (k *kafka) consume() compare.Bench {
 		Goal:    compare.AtLeast(0.2),
 		Measure: meter.Rate("messages/s"),
 		Ops:     1,
-		Ours: func(ctx context.Context, ops int) (compare.Op, error) {
-			groups, err := k.groups(ctx, ops)
-			return func(ctx context.Context, i int) error {
-				return consumeBacklog(ctx, &meter, k.broker, groups[i], k.backlog, kafkaBacklog)
-			}, err
-		},
-		Peer: func(context.Context, int) (compare.Op, error) {
-			return func(ctx context.Context, _ int) error { return k.poll(ctx, &meter) }, nil
-		},
+		Ours: k.ofTopic(func(ctx context.Context, topic string) error {
+			return consumeBacklog(ctx, &meter, k.broker, topic, kafkaBacklog)
+		}),
+		Peer: k.ofTopic(func(ctx context.Context, topic string) error {
+			return k.poll(ctx, &meter, topic)
+		}),
 	}
 }
 
-// groups returns n that have the whole backlog before them.
-func (k *kafka) groups(ctx context.Context, n int) ([]string, error) {
-	if k.backlog == "" {
-		topic, err := k.topic(ctx) // which has a message of each side
-		if err != nil {
-			return nil, err
-		}
-		if err := k.produce(ctx, topic, kafkaBacklog-2); err != nil {
-			return nil, err
-		}
-		k.backlog = topic
+func (k *kafka) ofTopic(consume func(ctx context.Context, topic string) error) compare.Side {
+	return func(ctx context.Context, _ int) (compare.Op, error) {
+		topic, err := k.topic(ctx)
+		return func(ctx context.Context, _ int) error { return consume(ctx, topic) }, err
 	}
-	groups := make([]string, n)
-	for i := range groups {
-		groups[i] = k.prefix + uuid.NewString()
-	}
-	return groups, k.broker.Prepare(ctx, []string{k.backlog}, groups)
 }
 
-// poll consumes the backlog and commits in the end. What the first fetch brings
-// does not count, as the time until then does not.
-func (k *kafka) poll(ctx context.Context, meter *compare.Meter) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.ConsumerGroup(k.prefix+uuid.NewString()),
-		kgo.ConsumeTopics(k.prefix+k.backlog), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+// poll consumes a backlog as consumeBacklog does. What was fetched before the
+// clock starts does not count.
+func (k *kafka) poll(ctx context.Context, meter *compare.Meter, topic string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.ConsumerGroup(k.prefix+"peer"),
+		kgo.ConsumeTopics(k.prefix+topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return fmt.Errorf("make Kafka client: %w", err)
 	}
 	defer client.Close()
-	first, err := pollSome(ctx, client, 1)
-	if err != nil {
-		return err
-	}
-	return meter.Time(kafkaBacklog-first, func() error {
-		if _, err := pollSome(ctx, client, kafkaBacklog-first); err != nil {
+	fetched := 0
+	for _, n := range []int{1, kafkaBacklog} { // who has the one has joined
+		if err := fill(k.broker, topic, n); err != nil {
 			return err
 		}
-		return client.CommitUncommittedOffsets(ctx)
-	})
+		if fetched, err = pollSome(ctx, client, 1); err != nil {
+			return err
+		}
+	}
+	left := kafkaBacklog - fetched
+	if err := meter.Time(left, func() error { _, err := pollSome(ctx, client, left); return err }); err != nil {
+		return err
+	}
+	if err := client.CommitUncommittedOffsets(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
 }
 
 // pollSome polls until it has n records or more.

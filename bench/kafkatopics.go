@@ -12,34 +12,20 @@ import (
 	"lectern/ports"
 )
 
-// topic returns a new one, of which both clients know where it is.
+// topic returns a new one, which the group consumes.
 func (k *kafka) topic(ctx context.Context) (string, error) {
 	topic := fmt.Sprintf("topic-%d", len(k.topics))
-	if err := k.broker.Prepare(ctx, []string{topic}, nil); err != nil {
+	if err := k.broker.Prepare(ctx, []string{topic}, []string{group}); err != nil {
 		return "", err
 	}
 	k.topics = append(k.topics, topic)
-	if err := k.broker.Publish(topic, jobs(1)...); err != nil {
-		return "", err
-	}
-	return topic, k.produce(ctx, topic, 1)
+	return topic, nil
 }
 
-// produce publishes n jobs in batches, by the peer's client.
-func (k *kafka) produce(ctx context.Context, topic string, n int) error {
-	for ; n > 0; n -= batch {
-		rs := records(k.prefix+topic, min(n, batch))
-		if err := k.client.ProduceSync(ctx, rs...).FirstErr(); err != nil {
-			return fmt.Errorf("produce: %w", err)
-		}
-	}
-	return nil
-}
-
-// records are n jobs as the adapter would write them, made by hand.
-func records(topic string, n int) []*kgo.Record {
-	rs := make([]*kgo.Record, n)
-	for i, m := range jobs(n) {
+// records are messages as the adapter would write them, made by hand.
+func records(topic string, msgs []*message.Message) []*kgo.Record {
+	rs := make([]*kgo.Record, len(msgs))
+	for i, m := range msgs {
 		rs[i] = record(topic, m)
 	}
 	return rs
