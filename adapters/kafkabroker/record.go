@@ -21,15 +21,11 @@ const uuidHeader = "_watermill_message_uuid"
 // toRecords keys messages by their subjects, so that what is of one course is in
 // one partition, and in order. They share their memory: a batch is one anyway.
 func toRecords(topic string, msgs []*message.Message) []*kgo.Record {
-	headers, size := 0, 0
+	headers := 0
 	for _, m := range msgs {
 		headers += 1 + len(m.Metadata)
-		size += len(m.UUID)
-		for _, v := range m.Metadata {
-			size += len(v)
-		}
 	}
-	b := recordBuilder{headers: make([]kgo.RecordHeader, 0, headers), texts: make([]byte, 0, size)}
+	b := recordBuilder{headers: make([]kgo.RecordHeader, 0, headers), texts: make([]byte, 0, headers*typicalText)}
 	all, records := make([]kgo.Record, len(msgs)), make([]*kgo.Record, len(msgs))
 	for i, m := range msgs {
 		b.build(m, &all[i])
@@ -39,7 +35,11 @@ func toRecords(topic string, msgs []*message.Message) []*kgo.Record {
 	return records
 }
 
-// recordBuilder has room for all of a batch.
+// typicalText is how long a header's value is, about.
+const typicalText = 32
+
+// recordBuilder has room for all headers of a batch, and for their values unless
+// these are long: then it makes more.
 type recordBuilder struct {
 	headers []kgo.RecordHeader
 	texts   []byte

@@ -24,7 +24,7 @@ func Classify(err error) ports.PublishFailure { return classify(err) }
 func (o Options) DelayAfter(deliveries int64) time.Duration { return o.delay(deliveries) }
 
 // Encode is encode.
-func Encode(m *message.Message) ([]any, error) { return encode(m) }
+func Encode(m *message.Message) ([]any, error) { return newEncoder(1).encode(m) }
 
 // CompareIDs is compareIDs.
 func CompareIDs(a, b string) int { return compareIDs(a, b) }

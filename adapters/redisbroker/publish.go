@@ -59,9 +59,9 @@ func (b *Broker) addTo(
 	ctx context.Context, batch redis.Pipeliner, topic string, msgs []*message.Message, failed *ports.PublishError,
 ) []*message.Message {
 	entry := redis.XAddArgs{Stream: b.opts.stream(topic), NoMkStream: true, MaxLen: b.opts.MaxLength, Approx: true}
-	sent := make([]*message.Message, 0, len(msgs))
+	sent, encoder := make([]*message.Message, 0, len(msgs)), newEncoder(len(msgs))
 	for _, m := range msgs {
-		values, err := encode(m)
+		values, err := encoder.encode(m)
 		if err != nil {
 			failed.Add(ports.Refused, err, m)
 			continue

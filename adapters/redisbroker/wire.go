@@ -16,31 +16,43 @@ const (
 	payloadField  = "payload"
 )
 
+// typicalMetadata is how many bytes a message's take encoded, about.
+const typicalMetadata = 320
+
+// encoder makes entries of a batch of messages, in memory that they share.
+type encoder struct {
+	values   []any
+	metadata []byte
+}
+
+func newEncoder(messages int) *encoder {
+	return &encoder{make([]any, 0, messages*6), make([]byte, 0, messages*typicalMetadata)}
+}
+
 // encode returns an entry's fields in watermill-redisstream's format, as its
 // marshaller makes them. That one takes longer than sending, and shuffles the
 // fields; Redis stores them in less where they have the same order.
-func encode(m *message.Message) ([]any, error) {
+func (e *encoder) encode(m *message.Message) ([]any, error) {
 	if m.Metadata.Get(redisstream.UUIDHeaderKey) != "" {
 		return nil, fmt.Errorf("the metadata %s is the wire format's own", redisstream.UUIDHeaderKey)
 	}
-	return []any{
+	first := len(e.values)
+	e.values = append(
+		e.values,
 		redisstream.UUIDHeaderKey, m.UUID,
-		metadataField, encodeMetadata(m.Metadata),
+		metadataField, e.encodeMetadata(m.Metadata),
 		payloadField, []byte(m.Payload),
-	}, nil
+	)
+	return e.values[first:len(e.values):len(e.values)], nil
 }
 
 // encodeMetadata returns a MessagePack map of strings, or nothing for none.
-func encodeMetadata(metadata message.Metadata) []byte {
+func (e *encoder) encodeMetadata(metadata message.Metadata) []byte {
 	if len(metadata) == 0 {
 		return nil
 	}
-	size := 5
-	for key, value := range metadata {
-		size += 10 + len(key) + len(value)
-	}
+	buf, from := e.metadata, len(e.metadata)
 	const map16, map32 = 0xde, 0xdf
-	buf := make([]byte, 0, size)
 	switch n := len(metadata); {
 	case n < 16:
 		buf = append(buf, 0x80|byte(n))
@@ -52,7 +64,8 @@ func encodeMetadata(metadata message.Metadata) []byte {
 	for key, value := range metadata {
 		buf = appendText(appendText(buf, key), value)
 	}
-	return buf
+	e.metadata = buf
+	return buf[from:len(buf):len(buf)]
 }
 
 func appendText(buf []byte, s string) []byte {
