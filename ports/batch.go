@@ -1,9 +1,9 @@
 package ports
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -15,8 +15,10 @@ import (
 // refused messages and is never nil, though it may be empty.
 func CheckBatch(limit int, msgs []*message.Message) ([]*message.Message, *PublishError) {
 	fit, refused := make([]*message.Message, 0, len(msgs)), NewPublishError(Refused, nil)
+	var texts []byte
 	for _, m := range msgs {
-		if err := checkMessage(limit, m); err != nil {
+		texts = appendTexts(texts[:0], m)
+		if err := checkMessage(limit, m, texts); err != nil {
 			refused.Add(Refused, err, m)
 			continue
 		}
@@ -25,21 +27,27 @@ func CheckBatch(limit int, msgs []*message.Message) ([]*message.Message, *Publis
 	return fit, refused
 }
 
-func checkMessage(limit int, m *message.Message) error {
+func checkMessage(limit int, m *message.Message, texts []byte) error {
 	if size := len(m.Payload); size > limit {
 		return fmt.Errorf("payload has %d bytes; the broker accepts %d: raise max_message_bytes or send less", size, limit)
 	}
-	ok := isText(m.UUID)
-	for k, v := range m.Metadata {
-		ok = ok && isText(k) && isText(v)
-	}
-	if !ok {
+	if bytes.IndexByte(texts, 0) >= 0 || !utf8.Valid(texts) {
 		return errors.New("id and metadata must be UTF-8 without zero bytes")
 	}
 	return nil
 }
 
-func isText(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
+// appendTexts appends what must be text, for one look at all of it: a look at
+// each would take a tenth of the time of publishing a batch. Between two stands
+// a line's end, lest halves of a character make a whole.
+func appendTexts(to []byte, m *message.Message) []byte {
+	to = append(append(to, m.UUID...), '\n')
+	for k, v := range m.Metadata {
+		to = append(append(to, k...), '\n')
+		to = append(append(to, v...), '\n')
+	}
+	return to
+}
 
 // Add names more messages that failed, alike.
 func (e *PublishError) Add(failure PublishFailure, err error, msgs ...*message.Message) {

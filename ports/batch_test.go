@@ -17,12 +17,15 @@ func TestCheckBatchRefusesWhatNoBrokerAccepts(t *testing.T) {
 		change  func(*message.Message)
 		refused bool
 	}{
-		"an empty payload":    {change: func(m *message.Message) { m.Payload = nil }},
-		"the limit":           {change: func(m *message.Message) { m.Payload = make([]byte, limit) }},
-		"one past the limit":  {change: func(m *message.Message) { m.Payload = make([]byte, limit+1) }, refused: true},
-		"Russian metadata":    {change: func(m *message.Message) { m.Metadata.Set("тема", "Курс") }},
-		"a broken value":      {change: func(m *message.Message) { m.Metadata.Set("k", "\xff") }, refused: true},
-		"a broken key":        {change: func(m *message.Message) { m.Metadata.Set("\xff", "v") }, refused: true},
+		"an empty payload":   {change: func(m *message.Message) { m.Payload = nil }},
+		"the limit":          {change: func(m *message.Message) { m.Payload = make([]byte, limit) }},
+		"one past the limit": {change: func(m *message.Message) { m.Payload = make([]byte, limit+1) }, refused: true},
+		"Russian metadata":   {change: func(m *message.Message) { m.Metadata.Set("тема", "Курс") }},
+		"a broken value":     {change: func(m *message.Message) { m.Metadata.Set("k", "\xff") }, refused: true},
+		"a broken key":       {change: func(m *message.Message) { m.Metadata.Set("\xff", "v") }, refused: true},
+		"halves of one character": {change: func(m *message.Message) {
+			m.UUID, m.Metadata = "\xd0", message.Metadata{"\x9a": "\xd0"}
+		}, refused: true},
 		"a zero byte":         {change: func(m *message.Message) { m.Metadata.Set("k", "a\x00b") }, refused: true},
 		"a broken id":         {change: func(m *message.Message) { m.UUID = "\xc3" }, refused: true},
 		"a payload of binary": {change: func(m *message.Message) { m.Payload = []byte("\x00\xff") }},
