@@ -37,9 +37,14 @@ const binaryVariable = "LECTERN_E2E_BINARY"
 // in a process of their own.
 func TestMain(m *testing.M) {
 	if os.Getenv(binaryVariable) != "" {
-		stack.Main(m)
+		stack.Main(m, servers()...)
 	}
 	os.Exit(run())
+}
+
+// servers are those that the tests need besides Postgres.
+func servers() []stack.Option {
+	return []stack.Option{stack.WithRedis, stack.WithKafka, stack.WithNATS}
 }
 
 func run() int {
@@ -53,7 +58,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "build lectern:", err)
 		return 1
 	}
-	code, err := stack.Run(context.Background(), append([]string{os.Args[0]}, os.Args[1:]...))
+	code, err := stack.Run(context.Background(), append([]string{os.Args[0]}, os.Args[1:]...), servers()...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

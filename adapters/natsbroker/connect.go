@@ -26,6 +26,13 @@ const (
 // is noticed, by pings, after the timeout.
 func (b *Broker) connect() (*nats.Conn, error) {
 	opts, log := b.opts, b.log
+	tried := make(chan struct{}, 1)
+	tell := func() {
+		select {
+		case tried <- struct{}{}:
+		default:
+		}
+	}
 	options := []nats.Option{
 		nats.Name("lectern"),
 		nats.RetryOnFailedConnect(true),
@@ -45,8 +52,8 @@ func (b *Broker) connect() (*nats.Conn, error) {
 				log.Warn("Broker not reached, trying again", "error", err)
 			}
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failure.Store(&err) }),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("Broker reached again") }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failure.Store(&err); tell() }),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("Broker reached again"); tell() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }),
 	}
 	more, err := secrets(opts)
@@ -56,6 +63,9 @@ func (b *Broker) connect() (*nats.Conn, error) {
 	conn, err := nats.Connect(strings.Join(opts.Addresses, ","), append(options, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("prepare connection: %w", err)
+	}
+	if !conn.IsConnected() {
+		<-tried // the client tells at once why, though on a goroutine of its own
 	}
 	return conn, nil
 }

@@ -13,19 +13,33 @@ import (
 // Prepare implements ports.Broker. A topic's dead topic comes first, so that
 // whoever consumes the topic can publish to it. What is there stays as it is.
 func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
+	var missing []error
+	prepare := func(topic string, groups []string) error {
+		err := b.prepare(ctx, topic, groups)
+		if errors.Is(err, errMissing) { // so may be others, of which one wants to know
+			missing, err = append(missing, err), nil
+		}
+		return err
+	}
 	for _, topic := range topics {
 		var err error
 		if ports.IsDeadTopic(topic) {
-			err = b.prepare(ctx, topic, []string{ports.GroupDead})
-		} else if err = b.prepare(ctx, ports.DeadTopic(topic), []string{ports.GroupDead}); err == nil {
-			err = b.prepare(ctx, topic, groups)
+			err = prepare(topic, []string{ports.GroupDead})
+		} else if err = prepare(ports.DeadTopic(topic), []string{ports.GroupDead}); err == nil {
+			err = prepare(topic, groups)
 		}
 		if err != nil {
 			return fmt.Errorf("prepare topic %q: %w", topic, err)
 		}
 	}
+	if len(missing) > 0 {
+		return fmt.Errorf("prepare topics: %w", errors.Join(missing...))
+	}
 	return nil
 }
+
+// errMissing is of a stream or durable that we may not make.
+var errMissing = errors.New("it is not there, and create_topics is false: let somebody make it")
 
 func (b *Broker) prepare(ctx context.Context, topic string, groups []string) error {
 	at, err := b.opts.place(topic)
@@ -51,7 +65,7 @@ func (b *Broker) ensureStream(ctx context.Context, at place) (jetstream.Stream, 
 	switch {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 	case !b.opts.CreateTopics:
-		err = errors.New("it is not there, and create_topics is false: let somebody make it")
+		err = errMissing
 	default:
 		stream, err = b.js.CreateStream(ctx, b.opts.streamConfig(at))
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // by somebody with other options
@@ -110,7 +124,7 @@ func (b *Broker) ensureDurable(ctx context.Context, stream jetstream.Stream, gro
 	switch {
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 	case !b.opts.CreateTopics:
-		err = errors.New("it is not there, and create_topics is false: let somebody make it")
+		err = errMissing
 	default:
 		_, err = stream.CreateConsumer(ctx, b.opts.durableConfig(name))
 		if errors.Is(err, jetstream.ErrConsumerExists) { // made by somebody with other options

@@ -77,7 +77,7 @@ func (b *Broker) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
 	if err := b.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("reach broker: %w", err)
+		return fmt.Errorf("reach broker at %s: %w", b.opts.Addresses[0], err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
 		prepare = b.create
 	}
 	if err := prepare(ctx, all); err != nil {
-		return fmt.Errorf("prepare topics: %w", err)
+		return fmt.Errorf("prepare topics at %s: %w", b.opts.Addresses[0], err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,15 +63,14 @@ func (b *Broker) create(ctx context.Context, all []registration) error {
 		}
 		return nil
 	})
-	var errs []error
 	for i, r := range all {
 		made, ok := answers[i].(*redis.StatusCmd)
 		if !ok || made.Val() != "OK" && !redis.HasErrorPrefix(made.Err(), "BUSYGROUP") {
-			errs = append(errs, fmt.Errorf("make group %q of the stream %q: %w",
-				b.opts.group(r.group), b.opts.stream(r.topic), cause(answers[i], err)))
+			return fmt.Errorf("make group %q of the stream %q: %w", // mostly, the others failed alike
+				b.opts.group(r.group), b.opts.stream(r.topic), cause(answers[i], err))
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // check finds what is missing where we may not make it.
@@ -104,7 +102,7 @@ func (b *Broker) Topics(ctx context.Context, topics, groups []string) ([]ports.T
 	for i, topic := range topics {
 		state, err := b.topic(ctx, topic, groups)
 		if err != nil {
-			return nil, fmt.Errorf("list topics: %w", err)
+			return nil, fmt.Errorf("list topics at %s: %w", b.opts.Addresses[0], err)
 		}
 		states[i] = state
 	}

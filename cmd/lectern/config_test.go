@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,7 +104,7 @@ func TestEveryConnectionThatFailsSaysWhyThoughOthersFailToo(t *testing.T) {
 	}, "config", "check", "postgres")
 	require.Equal(t, exitFailure, got.code)
 	require.NotContains(t, got.stdout+got.stderr, "secret")
-	const see = ".*: check the address, and that the server runs and can be reached from here"
+	const see = ".*: check address, login and TLS, and that the server runs and can be reached from here"
 	for _, line := range []string{
 		`postgres.admin_dsn +failed +` + see,
 		`postgres.owner_dsn +failed +postgres.owner_dsn is not an address like .*`,
@@ -117,6 +118,19 @@ func TestEveryConnectionThatFailsSaysWhyThoughOthersFailToo(t *testing.T) {
 	} {
 		require.Regexp(t, "(?m)^"+line+"$", got.stderr)
 	}
+}
+
+func TestAWrongLoginOfABrokerIsSaidToBeTheReason(t *testing.T) {
+	t.Parallel()
+	server, err := url.Parse(stack.Redis(t))
+	require.NoError(t, err)
+	got := lectern(t, []string{
+		"LECTERN_BROKER__OPTIONS__ADDRESSES=" + server.Host,
+		"LECTERN_BROKER__OPTIONS__LOGIN__USER=nobody-like-this", "LECTERN_BROKER__OPTIONS__LOGIN__PASSWORD=mistaken",
+	}, "config", "check", "redis")
+	require.Equal(t, exitFailure, got.code)
+	require.Regexp(t, `(?m)^broker \(redis\) +failed +reach broker at `+server.Host+`: WRONGPASS .*: check address, login and TLS`, got.stderr)
+	require.NotContains(t, got.stdout+got.stderr, "mistaken")
 }
 
 func TestAServerOfOurOwnIsNotStartedToBeChecked(t *testing.T) {

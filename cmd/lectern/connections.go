@@ -83,9 +83,9 @@ func whyNot(err error) string {
 		text += ": make the database, or name another in the address"
 	case errors.As(err, &pg):
 	case errors.Is(err, context.DeadlineExceeded):
-		text += fmt.Sprintf(": no answer within %s: check the address, and what lies between here and there", tryTimeout)
+		text += fmt.Sprintf(": no answer within %s: check the address, whether TLS is wanted, and what lies between here and there", tryTimeout)
 	default:
-		text += ": check the address, and that the server runs and can be reached from here"
+		text += ": check address, login and TLS, and that the server runs and can be reached from here"
 	}
 	return strings.ReplaceAll(text, "\n", "; ")
 }

@@ -70,7 +70,7 @@ func (p *program) topics(ctx context.Context, create, asJSON bool) (err error) {
 func (p *program) problem(b namedBroker, r brokerReport, err error) error {
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s can't be asked: %w", b, err)
+		return fmt.Errorf("%s: %w\nto try its connection: %s", b, err, p.hint("config", "check"))
 	case r.Complete:
 		return nil
 	case b.isOld():
@@ -167,6 +167,9 @@ func (p *program) printTopics(reports []brokerReport, asJSON bool) error {
 		encoder := json.NewEncoder(p.stdout)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(reports)
+	}
+	if !slices.ContainsFunc(reports, func(r brokerReport) bool { return len(r.Topics) > 0 }) {
+		return nil // why is said elsewhere
 	}
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "BROKER\tTOPIC\tSTATE\tGROUP\tPENDING\tLAYOUT") // Flush tells

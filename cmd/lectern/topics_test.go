@@ -100,6 +100,22 @@ func TestABrokerThatCanNotBeAskedHidesNoOther(t *testing.T) {
 		"LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__DSN=postgres://old:secret@127.0.0.1:1/x"), "topics", "--create")
 	require.Equal(t, exitFailure, got.code)
 	require.Contains(t, got.stdout, "structure-generation_dead")
-	require.Contains(t, got.stderr, "broker.also_consume.0 (postgres) can't be asked: list topics: ")
+	require.Contains(t, got.stderr, "broker.also_consume.0 (postgres): list topics: ")
 	require.NotContains(t, got.stderr, "secret")
+}
+
+func TestABrokerThatIsDownIsSaidToBeWithHowToTry(t *testing.T) {
+	t.Parallel()
+	for kind, says := range map[string]string{
+		"kafka": `.*dial tcp 127.0.0.1:1: .*connection refused`,
+		"nats":  `.*not connected to 127.0.0.1:1: (nats: no servers available for connection|.*connection refused)`, // at first, later,
+		"redis": `.* at 127.0.0.1:1: .*connection refused`,
+	} {
+		for _, args := range [][]string{{"topics"}, {"topics", "--create"}} {
+			got := lectern(t, []string{"LECTERN_BROKER__OPTIONS__ADDRESSES=127.0.0.1:1"}, append(args, "--config", kind)...)
+			require.Equal(t, exitFailure, got.code)
+			require.Empty(t, got.stdout, "a table of nothing")
+			require.Regexp(t, `^lectern: broker \(`+kind+`\): `+says+"\n  to try its connection: lectern config check --config "+kind+"\n$", got.stderr)
+		}
+	}
 }
