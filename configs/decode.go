@@ -73,6 +73,8 @@ func exactly(from, to reflect.Value) (any, error) {
 		return boolean(from)
 	case kind == reflect.Slice && isText:
 		return list(given), nil
+	case to.Type() == reflect.TypeFor[Secret]() && !isText:
+		return nil, errors.New("must be text: put it in quotes")
 	case kind == reflect.String && !isText:
 		return nil, fmt.Errorf("must be text, not %v: put it in quotes", from)
 	}

@@ -17,6 +17,7 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		Wait  time.Duration `koanf:"wait"`
 		Hosts []string      `koanf:"hosts"`
 		TLS   configs.TLS   `koanf:"tls"`
+		Login configs.Login `koanf:"login"`
 		Small int16         `koanf:"small"`
 	}
 	defaults := options{Name: "default", Count: 3, Wait: time.Second}
@@ -38,7 +39,7 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		"a list":          {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a list as text":  {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a section":       {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
-		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, small"}},
+		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, login, small"}},
 		"an unknown key in a section": {
 			section: map[string]any{"tls": map[string]any{"colour": 1, "enabled": 7}},
 			says:    []string{"unknown: tls.colour; allowed: enabled, ca_file", "tls.enabled: must be true or false, not 7"},
@@ -49,6 +50,10 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 			says:    []string{"count: must be a whole number, not 1.5", "wait: must be a time with its unit", "unknown: x"},
 		},
 		"not text": {section: map[string]any{"name": 5}, says: []string{"name: must be text, not 5"}},
+		"a secret that is not text": {
+			section: map[string]any{"login": map[string]any{"password": 80085}},
+			says:    []string{"login.password: must be text: put it in quotes"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -150,10 +150,8 @@ func (o Options) validateNames() error {
 	if len(o.Addresses) == 0 {
 		errs = append(errs, errors.New("addresses must name a broker, like kafka:9092"))
 	}
-	for _, address := range o.Addresses {
-		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("addresses must be of the form host:port; %q is not", address))
-		}
+	if slices.ContainsFunc(o.Addresses, isNoAddress) { // which is not repeated: it may hold a password
+		errs = append(errs, errors.New("addresses must be host:port each, without a scheme; login and tls are options of their own"))
 	}
 	if o.TopicPrefix != "" && !isName(o.TopicPrefix) {
 		errs = append(errs, fmt.Errorf("topic_prefix must have letters, digits, or any of . _ -, not %q", o.TopicPrefix))
@@ -164,6 +162,11 @@ func (o Options) validateNames() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func isNoAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err != nil || host == "" || port == "" || strings.ContainsAny(s, "@/ ")
 }
 
 // isName tells whether a topic may be called so.

@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"lectern/e2e/stack"
+	"lectern/ports"
 )
 
 // What the server had sent and nobody had taken would otherwise be lost for the
@@ -165,4 +168,31 @@ func TestAHandlerMayChangeItsMessage(t *testing.T) {
 	require.Equal(t, string(sent.Payload), string(letter.Payload))
 	require.Empty(t, letter.Metadata.Get("key"))
 	require.True(t, letter.Ack())
+}
+
+// A message that takes its process with it is never nacked.
+func TestWhatIsNeverSettledBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	s := stack.NATS(t)
+	b := prepared(t, s, "lease", "100ms", "max_deliveries", 3)
+	sent := message.NewMessage("1", []byte("{}"))
+	require.NoError(t, b.Publish("topic", sent))
+	dying, err := admin(t, s.Address).Consumer(t.Context(), streamOf(s, "topic"), "group")
+	require.NoError(t, err)
+	for range 3 {
+		_, err := dying.Next(jetstream.FetchMaxWait(patience))
+		require.NoError(t, err)
+	}
+
+	_, msgs := subscribe(t, b)
+	sub, err := b.Subscriber(ports.GroupDead)
+	require.NoError(t, err)
+	letters, err := sub.Subscribe(t.Context(), ports.DeadTopic("topic"))
+	require.NoError(t, err)
+	letter := receive(t, letters)
+	require.Equal(t, sent.UUID, letter.UUID)
+	require.Equal(t, "handed out 3 times, and never acknowledged", letter.Metadata.Get(ports.MetaDeadReason))
+	require.Equal(t, "stream "+streamOf(s, "topic")+", sequence 1", letter.Metadata.Get(ports.MetaDeadOrigin))
+	require.True(t, letter.Ack())
+	require.Empty(t, msgs)
 }

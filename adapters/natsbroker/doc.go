@@ -30,7 +30,7 @@
 //
 // The server counts deliveries, those included that were given back unseen. A
 // message that is nacked when it was delivered max_deliveries times becomes a dead
-// letter.
+// letter; so does one that comes after so many, since its consumers died of it.
 //
 // # What it is not
 //

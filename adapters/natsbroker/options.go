@@ -71,8 +71,9 @@ type Options struct {
 	RetryDelay    time.Duration `koanf:"retry_delay"`
 	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
-	// MaxDeliveries is how often a message is handed out, and nacked, before it
-	// becomes a dead letter; 100 by default, and 0 for without end.
+	// MaxDeliveries is how often a message is handed out, and nacked or left by
+	// a consumer that died, before it becomes a dead letter; 100 by default,
+	// and 0 for without end.
 	MaxDeliveries int `koanf:"max_deliveries"`
 
 	// Timeout bounds a call to the server, publishing a batch included; 100ms

@@ -34,10 +34,23 @@ func (s *subscription) settle(d *delivery) {
 	s.answer(d, answerLater(s.opts.retryDelay(d.deliveries)))
 }
 
-// settleUnreadable makes a dead letter of what nobody can be given.
-func (s *subscription) settleUnreadable(d *delivery) {
+// hopeless returns why a message should not be handed out, if it should not: it
+// is none, or takes its consumers with it, and so is never nacked.
+func (s *subscription) hopeless(d *delivery) string {
+	switch {
+	case !s.buries():
+	case d.unreadable != nil:
+		return fmt.Sprintf("not a message: %v", d.unreadable)
+	case s.opts.givesUp(d.deliveries - 1):
+		return fmt.Sprintf("handed out %d times, and never acknowledged", d.deliveries-1)
+	}
+	return ""
+}
+
+// settleHopeless makes a dead letter of what nobody is to be given.
+func (s *subscription) settleHopeless(d *delivery, reason string) {
 	defer func() { s.settled <- d }()
-	if s.bury(d, fmt.Sprintf("not a message: %v", d.unreadable)) {
+	if s.bury(d, reason) {
 		s.answer(d, answerAck)
 		return
 	}

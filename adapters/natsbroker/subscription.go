@@ -106,13 +106,14 @@ func (s *subscription) run() {
 func (s *subscription) next() (chan<- *message.Message, *message.Message) {
 	for len(s.queue) > 0 && s.inHand < s.opts.Concurrency {
 		d := s.queue[0]
-		if d.unreadable == nil || !s.buries() {
+		reason := s.hopeless(d)
+		if reason == "" {
 			d.begin(s.handling)
 			return s.out, d.m
 		}
 		s.queue = s.queue[1:]
 		s.inHand++
-		s.settling.Go(func() { s.settleUnreadable(d) })
+		s.settling.Go(func() { s.settleHopeless(d, reason) })
 	}
 	return nil, nil
 }

@@ -103,6 +103,26 @@ func TestWhatIsNeverSettledBecomesADeadLetter(t *testing.T) {
 	require.True(t, letter.Ack())
 }
 
+// Nobody gives up a dead letter: neither one that can't be read, nor one whose
+// consumers died.
+func TestADeadLetterIsHandedOutWhateverItIs(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, map[string]any{"lease": "100ms", "max_deliveries": 1})
+	dead := ports.DeadTopic("topic")
+	sent := jobs(1)
+	require.NoError(t, s.Publish(dead, sent...))
+	require.NoError(t, s.outside.XReadGroup(t.Context(), &redis.XReadGroupArgs{
+		Group: ports.GroupDead, Consumer: "who died", Streams: []string{prefix + dead, ">"}, Count: 1,
+	}).Err())
+	add(t, s.outside, dead, map[string]any{"payload": "not a message"})
+
+	letters := s.deadLetters(t)
+	first, second := receive(t, letters), receive(t, letters)
+	require.ElementsMatch(t, []string{"not a message", string(sent[0].Payload)}, []string{string(first.Payload), string(second.Payload)})
+	require.True(t, first.Ack())
+	require.True(t, second.Ack())
+}
+
 // Not even by a message that nobody can publish as a dead letter.
 func TestADeadLetterThatCanNotBePublishedStays(t *testing.T) {
 	t.Parallel()

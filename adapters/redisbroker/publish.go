@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,11 +20,23 @@ import (
 // given, within the timeout. A message whose answer did not come back counts as
 // failed, though the server may have it.
 func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
-	fit, failed := ports.CheckBatch(b.opts.MaxMessageBytes, msgs)
 	if b.isClosed() {
-		failed.Add(ports.Unavailable, errClosed, fit...)
-		return failed.OrNil()
+		return ports.NewPublishError(ports.Unavailable, errClosed, msgs...).OrNil()
 	}
+	return b.publish(b.opts.MaxMessageBytes, topic, msgs)
+}
+
+// letters publishes dead letters, to the end of a closing broker too, and
+// whatever size somebody else's message has.
+type letters struct{ *Broker }
+
+// Publish implements message.Publisher.
+func (l letters) Publish(topic string, msgs ...*message.Message) error {
+	return l.publish(math.MaxInt, topic, msgs)
+}
+
+func (b *Broker) publish(limit int, topic string, msgs []*message.Message) error {
+	fit, failed := ports.CheckBatch(limit, msgs)
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
 	defer cancel()
 	batch := b.client.Pipeline()

@@ -113,11 +113,8 @@ func (s *subscription) dispatch() {
 // handOut hands out one message and has its outcome awaited. It tells whether
 // the message was taken.
 func (s *subscription) handOut(d *delivery) bool {
-	m, err := decode(d.values)
-	if err != nil || d.lost != "" {
-		if d.lost != "" {
-			err = errors.New(d.lost)
-		}
+	m, err := s.read(d)
+	if err != nil {
 		s.await(d, func() outcome { return s.bury(d, err) })
 		return true
 	}
@@ -135,6 +132,19 @@ func (s *subscription) handOut(d *delivery) bool {
 		return s.outcome(d, m)
 	})
 	return true
+}
+
+// read returns the message to be handed out, or why it is to be given up. A dead
+// letter has nowhere to go, and is handed out whatever it is.
+func (s *subscription) read(d *delivery) (*message.Message, error) {
+	m, err := decode(d.values)
+	switch {
+	case ports.IsDeadTopic(s.topic) && err != nil:
+		return unreadable(d.values), nil
+	case ports.IsDeadTopic(s.topic) || d.lost == "":
+		return m, err
+	}
+	return nil, errors.New(d.lost)
 }
 
 // await settles a delivery, in a slot that it frees.
@@ -161,18 +171,14 @@ func (s *subscription) outcome(d *delivery, m *message.Message) outcome {
 }
 
 // bury makes a dead letter of a message, as it is on the wire. If it can't, the
-// message stays and comes again. What is in a dead topic has nowhere to go.
+// message stays and comes again.
 func (s *subscription) bury(d *delivery, reason error) outcome {
-	if ports.IsDeadTopic(s.topic) {
-		s.log.Warn("Dead letter can't be handled", "entry", d.id, "reason", reason)
-		return nacked
-	}
 	m, err := decode(d.values)
 	if err != nil {
 		m = unreadable(d.values)
 	}
 	m.Metadata.Set(ports.MetaDeadOrigin, s.stream+" "+d.id)
-	if err := ports.PublishDead(s.broker, s.topic, s.name, m, reason.Error(), time.Now()); err != nil {
+	if err := ports.PublishDead(letters{s.broker}, s.topic, s.name, m, reason.Error(), time.Now()); err != nil {
 		s.log.Warn("Message not given up, it will come again", "entry", d.id, "error", err)
 		return nacked
 	}

@@ -2,8 +2,11 @@ package redisbroker
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -92,8 +95,22 @@ func decode(values map[string]any) (*message.Message, error) {
 	if m.Metadata == nil {
 		m.Metadata = message.Metadata{}
 	}
-	return m, nil
+	return m, requireText(m)
 }
+
+// requireText keeps out what no broker would publish again as a dead letter.
+func requireText(m *message.Message) error {
+	ok := isText(m.UUID)
+	for key, value := range m.Metadata {
+		ok = ok && isText(key) && isText(value)
+	}
+	if !ok {
+		return errors.New("decode message: its id or metadata is not UTF-8, or holds a zero byte")
+	}
+	return nil
+}
+
+func isText(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
 
 // unreadable makes a message of what can't be decoded: its payload as it is or,
 // where there is none, all fields in Go's syntax.

@@ -140,10 +140,13 @@ func TestWhatCanNotBeReadStopsNothing(t *testing.T) {
 		"metadata a list":   {map[string]any{redisstream.UUIDHeaderKey: "1", "metadata": "\x91\x01", "payload": "{}"}, "{}"},
 		"metadata too long": {map[string]any{redisstream.UUIDHeaderKey: "1", "metadata": "\xdf\xff\xff\xff\xff", "payload": "{}"}, "{}"},
 		"no text":           {map[string]any{redisstream.UUIDHeaderKey: "1", "metadata": "\x81\x01\x02", "payload": "{}"}, "{}"},
+		"not UTF-8":         {map[string]any{redisstream.UUIDHeaderKey: "1", "metadata": "\x81\xa3key\xa1\xff", "payload": "{}"}, "{}"},
+		"a zero byte":       {map[string]any{redisstream.UUIDHeaderKey: "\x00", "payload": "{}"}, "{}"},
+		"larger than ours":  {map[string]any{"payload": strings.Repeat("x", 200)}, strings.Repeat("x", 200)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStream(t, map[string]any{})
+			s := newStream(t, map[string]any{"max_message_bytes": 100}) // others may send more
 			id := add(t, s.outside, "topic", tc.values)
 			sent := s.publish(t, 1)
 			_, msgs := subscribe(t, s.Broker)
