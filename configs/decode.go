@@ -73,12 +73,18 @@ func exactly(from, to reflect.Value) (any, error) {
 		return boolean(from)
 	case kind == reflect.Slice && isText:
 		return list(given), nil
-	case to.Type() == reflect.TypeFor[Secret]() && !isText:
-		return nil, errors.New("must be text: put it in quotes")
 	case kind == reflect.String && !isText:
-		return nil, fmt.Errorf("must be text, not %v: put it in quotes", from)
+		return nil, notText(from, to)
 	}
 	return from.Interface(), nil
+}
+
+// notText shows what was given, unless it is a secret.
+func notText(from, to reflect.Value) error {
+	if to.Type() == reflect.TypeFor[Secret]() {
+		return errors.New("must be text: put it in quotes")
+	}
+	return fmt.Errorf("must be text, not %v: put it in quotes", from)
 }
 
 // list takes apart what a variable says in one line, by its commas.

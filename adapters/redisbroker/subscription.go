@@ -138,13 +138,16 @@ func (s *subscription) handOut(d *delivery) bool {
 // letter has nowhere to go, and is handed out whatever it is.
 func (s *subscription) read(d *delivery) (*message.Message, error) {
 	m, err := decode(d.values)
-	switch {
-	case ports.IsDeadTopic(s.topic) && err != nil:
-		return unreadable(d.values), nil
-	case ports.IsDeadTopic(s.topic) || d.lost == "":
-		return m, err
+	if ports.IsDeadTopic(s.topic) {
+		if err != nil {
+			m = unreadable(d.values)
+		}
+		return m, nil
 	}
-	return nil, errors.New(d.lost)
+	if d.lost != "" {
+		return nil, errors.New(d.lost)
+	}
+	return m, err
 }
 
 // await settles a delivery, in a slot that it frees.
