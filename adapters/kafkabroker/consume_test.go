@@ -180,11 +180,12 @@ func TestWhatCanNotBeReadSaysWhyAndWhereItWas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newShare(t, map[string]any{"partitions": 1})
-			produce(t, s.kafka, &kgo.Record{Topic: s.name(), Value: []byte("raw"), Headers: headers})
+			s := newShare(t, map[string]any{"partitions": 1, "max_message_bytes": 5}) // others may send more
+			payload := incompressible(100_000)
+			produce(t, s.kafka, &kgo.Record{Topic: s.name(), Value: []byte(payload), Headers: headers})
 			_, _ = subscribe(t, s.Broker)
 			letter := receive(t, deadLetters(t, s))
-			require.Equal(t, "raw", string(letter.Payload))
+			require.Equal(t, payload, string(letter.Payload))
 			require.Contains(t, letter.Metadata.Get(ports.MetaDeadReason), name)
 			require.Equal(t, "topic "+s.name()+", partition 0, offset 0", letter.Metadata.Get(ports.MetaDeadOrigin))
 			require.True(t, letter.Ack())

@@ -187,8 +187,12 @@ func (o Options) groupName(group, topic string) string {
 	return group + "." + o.topicName(topic)
 }
 
-// batchBytes is the largest batch that we send, and that a topic must accept.
+// batchBytes is what a topic must accept for the largest message that we publish.
 func (o Options) batchBytes() int { return o.MaxMessageBytes + headroom }
+
+// topicBytes is the largest batch that topics of our making accept: what brokers
+// do by default, or more. Dead letters may need it, if not what we publish.
+func (o Options) topicBytes() int { return max(o.batchBytes(), 1<<20) }
 
 // retryDelay is the wait after the nth nack.
 func (o Options) retryDelay(nacks int) time.Duration {

@@ -116,7 +116,7 @@ func (b *Broker) create(ctx context.Context, w wanted) error {
 	if b.opts.Retention > 0 {
 		retention = strconv.FormatInt(b.opts.Retention.Milliseconds(), 10)
 	}
-	batch := strconv.Itoa(max(b.opts.batchBytes(), 1<<20))
+	batch := strconv.Itoa(b.opts.topicBytes())
 	_, err := b.admin.CreateTopic(ctx, w.partitions, b.opts.Replication, map[string]*string{
 		"retention.ms": &retention, "max.message.bytes": &batch,
 	}, w.name)

@@ -27,19 +27,31 @@ func publishOptions(o Options) []kgo.Opt {
 		kgo.ProduceRequestTimeout(max(o.Timeout/2, 100*time.Millisecond)),
 		kgo.UnknownTopicRetries(1), // one look may be at a broker that has not heard of it yet
 		kgo.ProducerLinger(0),
-		kgo.ProducerBatchMaxBytes(int32(o.batchBytes())),               //nolint:gosec // far below 2 GiB
-		kgo.BrokerMaxWriteBytes(max(100<<20, int32(o.batchBytes())*2)), //nolint:gosec // as above
+		kgo.ProducerBatchMaxBytes(int32(o.topicBytes())),               //nolint:gosec // far below 2 GiB
+		kgo.BrokerMaxWriteBytes(max(100<<20, int32(o.topicBytes())*2)), //nolint:gosec // as above
 	}
 }
 
 // Publish implements message.Publisher. The batch goes as one, within the
 // timeout; what fails of it is named.
 func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
-	fit, failed := ports.CheckBatch(b.opts.MaxMessageBytes, msgs)
 	if b.isClosed() {
-		failed.Add(ports.Unavailable, errClosed, fit...)
-		return failed.OrNil()
+		return ports.NewPublishError(ports.Unavailable, errClosed, msgs...).OrNil()
 	}
+	return b.publish(b.opts.MaxMessageBytes, topic, msgs)
+}
+
+// letters publishes dead letters, to the end of a closing broker too, and
+// whatever size somebody else's message has, if the dead topic accepts it.
+type letters struct{ *Broker }
+
+// Publish implements message.Publisher.
+func (l letters) Publish(topic string, msgs ...*message.Message) error {
+	return l.publish(maxPayload, topic, msgs)
+}
+
+func (b *Broker) publish(limit int, topic string, msgs []*message.Message) error {
+	fit, failed := ports.CheckBatch(limit, msgs)
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
 	defer cancel()
 	for m, err := range b.produce(ctx, topic, fit) {

@@ -163,7 +163,7 @@ func (s *subscription) nacked(d *delivery) {
 // bury publishes a dead letter in the message's stead, or tries so again later.
 func (s *subscription) bury(d *delivery, m *message.Message, reason string) {
 	m.Metadata.Set(ports.MetaDeadOrigin, origin(d.record))
-	if err := ports.PublishDead(s.broker, s.topic, s.group, m, reason, time.Now()); err != nil {
+	if err := ports.PublishDead(letters{s.broker}, s.topic, s.group, m, reason, time.Now()); err != nil {
 		s.log.Error("Dead letter not published, trying again", "message", m.UUID, "reason", reason, "error", err)
 		d.nacks = max(d.nacks, 1)
 		s.holdBack(d)
