@@ -53,7 +53,8 @@
 //
 // The user needs, on keys that begin with TopicPrefix, the commands XADD,
 // XREADGROUP, XACK, XCLAIM, XPENDING, XRANGE, XTRIM, XGROUP and XINFO, and HELLO,
-// AUTH, SELECT, PING, EVAL and EVALSHA.
+// AUTH, SELECT, PING, EVAL and EVALSHA. CONFIG GET is for Advice alone, which says
+// so when it may not.
 //
 // An answer that gets lost brings a message twice, published or delivered:
 // delivery is at least once, and consumers need an inbox.
