@@ -96,6 +96,25 @@ func TestOutboxHealthCountsTheTableAndStaysAliveUnderLoad(t *testing.T) {
 	}
 }
 
+func TestRelaySettlesWhatItPublishedWhenItIsStopped(t *testing.T) {
+	t.Parallel()
+	e := entry(t, domain.QueueSummarization)
+	o, b := newOutbox(e), newBroker()
+	ctx, stop := context.WithCancel(t.Context())
+	b.fail = func(string, []*message.Message) error {
+		stop() // in the midst of publishing
+		return nil
+	}
+	relay := app.NewRelay(app.RelayDeps{
+		Outbox: o, Broker: b, Wake: app.NewSignal(), Now: time.Now, Log: quiet(),
+		Config: app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5},
+	})
+	require.NoError(t, relay.Run(ctx))
+	require.Len(t, o.settled, 1)
+	require.Equal(t, []domain.OutboxEntry{e}, o.settled[0].Published)
+	require.Empty(t, o.pending)
+}
+
 func TestOutboxHealthIsForThoseWhoRelay(t *testing.T) {
 	t.Parallel()
 	h := app.NewHealth(nil, nil)
