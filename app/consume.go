@@ -77,7 +77,7 @@ func (c consumer) consume(ctx context.Context, sub message.Subscriber, queue dom
 	var jobs errgroup.Group
 	jobs.SetLimit(c.limit)
 	for msg := range msgs {
-		jobs.Go(func() error {
+		jobs.Go(func() error { //nolint:contextcheck // what is in hand may outlive ctx
 			c.handle(msg.Context(), queue, msg)
 			return nil
 		})

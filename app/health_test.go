@@ -81,18 +81,22 @@ func TestOutboxHealthCountsTheTableAndStaysAliveUnderLoad(t *testing.T) {
 		o.add(entry(t, domain.QueueSummarization))
 	}
 	b := newBroker()
+	published, goOn := make(chan struct{}, 20), make(chan struct{})
 	b.fail = func(string, []*message.Message) error {
 		c.advance(20 * time.Second) // each batch takes so long
+		published <- struct{}{}
+		<-goOn
 		return nil
 	}
 	h := relayOn(t, c, o, b)
-	o.until(t, "the first batch", func(o *outbox) bool { return len(o.settled) > 0 })
-	for depth := int64(200); depth > 0; {
+	t.Cleanup(func() { close(goOn) })
+	for left := int64(200); left > 0; left -= 10 {
+		<-published
 		got, err := h.Outbox(t.Context())
 		require.NoError(t, err)
-		require.True(t, got.Alive, "with %d to go", got.QueueDepth)
-		require.LessOrEqual(t, got.QueueDepth, depth)
-		depth = got.QueueDepth
+		require.True(t, got.Alive, "with %d to go", left)
+		require.Equal(t, left, got.QueueDepth, "what is published but not settled is pending")
+		goOn <- struct{}{}
 	}
 }
 
