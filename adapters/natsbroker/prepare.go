@@ -55,6 +55,11 @@ func (b *Broker) prepare(ctx context.Context, topic string, groups []string) err
 			return b.unreached(err)
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(groups) > 0 {
+		b.prepared[topic] = true
+	}
 	return nil
 }
 
