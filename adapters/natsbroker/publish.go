@@ -24,24 +24,27 @@ func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
 	if b.isClosed() {
 		return ports.NewPublishError(ports.Unavailable, errClosed, msgs...).OrNil()
 	}
-	return b.publish(b.opts.MaxMessageBytes, topic, msgs)
+	return b.publish(context.Background(), b.opts.MaxMessageBytes, topic, msgs)
 }
 
-// letters publishes dead letters, to the end of a closing broker too, and
-// whatever size somebody else's message has.
-type letters struct{ *Broker }
+// letters publishes dead letters until a context ends, on a closing broker too,
+// and whatever size somebody else's message has.
+type letters struct {
+	*Broker
+	until context.Context
+}
 
 // Publish implements message.Publisher.
 func (l letters) Publish(topic string, msgs ...*message.Message) error {
-	return l.publish(maxPayload, topic, msgs)
+	return l.publish(l.until, maxPayload, topic, msgs)
 }
 
-func (b *Broker) publish(limit int, topic string, msgs []*message.Message) error {
+func (b *Broker) publish(ctx context.Context, limit int, topic string, msgs []*message.Message) error {
 	fit, failed := ports.CheckBatch(limit, msgs)
 	if len(fit) == 0 {
 		return failed.OrNil()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
 	subject, failure, err := b.find(ctx, topic)
 	if err != nil {
