@@ -3,6 +3,7 @@ package natsbroker_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,22 @@ func TestPrepareMakesNothingWhereItMayNot(t *testing.T) {
 	prepared(t, s)
 	require.NoError(t, b.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
 	require.ErrorContains(t, b.Prepare(t.Context(), []string{"topic"}, []string{"other"}), "durable other: it is not there")
+}
+
+// Each of its calls is answered in time, and all of them are not.
+func TestPrepareAsAWholeTakesNoLongerThanTimeout(t *testing.T) {
+	t.Parallel()
+	s := stack.NATS(t)
+	proxy := stack.NewProxy(t, host(s.Address))
+	b := open(t, s, map[string]any{"addresses": []any{proxy.Addr()}, "timeout": "1s"})
+	require.NoError(t, b.Ping(t.Context()))
+	slow(t, proxy)
+	topics := make([]string, 20)
+	for i := range topics {
+		topics[i] = "topic" + strconv.Itoa(i)
+	}
+	require.ErrorIs(t, b.Prepare(context.WithoutCancel(t.Context()), topics, []string{"group"}), context.DeadlineExceeded)
+	require.NoError(t, b.Prepare(t.Context(), topics[:1], []string{"group"}), "it is made by and by")
 }
 
 func TestPrepareLeavesWhatIsThere(t *testing.T) {
