@@ -93,3 +93,16 @@ func (s stream) calls(t *testing.T, command string) int {
 	require.NoError(t, err)
 	return calls
 }
+
+// watermill-redisstream's subscriber sends a nacked message again at once, and
+// again, with its back to all others.
+func TestANackedMessageIsNotResentInPlace(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, map[string]any{"concurrency": 1, "retry_delay": "1h", "retry_delay_max": "1h"})
+	sent := s.publish(t, 2)
+	_, msgs := subscribe(t, s.Broker)
+	require.True(t, receive(t, msgs).Nack())
+	m := receive(t, msgs)
+	require.Equal(t, sent[1].UUID, m.UUID)
+	require.True(t, m.Ack())
+}
