@@ -25,21 +25,52 @@ func TestNoMoreJobsAreInHandThanAllowed(t *testing.T) {
 		defer in.give()
 		return domain.Analysis{TotalLessons: 10}, nil
 	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- app.NewWorkers(w.deps).Run(ctx) }()
+	stop := w.run(t)
 	msgs := make([]*message.Message, 10)
 	for i := range msgs {
-		msgs[i] = message.NewMessage(uuid.NewString(), []byte(`{}`))
-		msgs[i].Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
-		w.broker.queues[string(domain.QueueStructureAnalysis)] <- msgs[i]
+		msgs[i] = w.publish(uuid.NewString())
 	}
 	for _, m := range msgs {
 		<-m.Acked()
 	}
-	cancel()
-	require.NoError(t, <-done)
+	stop()
 	require.Equal(t, in.limit, in.most)
+}
+
+// Watermill's deduplicator would have recorded it before the work was done, and
+// acknowledge it now.
+func TestAJobThatWasGivenBackIsDoneWhenItComesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.steps.refuse = domain.Errorf(domain.ReasonUnavailable, "gone")
+	stop := w.run(t)
+	job := uuid.NewString()
+	<-w.publish(job).Nacked()
+	<-w.publish(job).Acked()
+	stop()
+	require.Len(t, w.steps.advanced, 2)
+	require.Equal(t, w.steps.advanced[0].Job.OutboxID, w.steps.advanced[1].Job.OutboxID)
+}
+
+// run starts the workers, and returns how to stop them.
+func (w *workshop) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- app.NewWorkers(w.deps).Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		require.NoError(t, <-done)
+	}
+}
+
+// publish hands the workers a structure-analysis job.
+func (w *workshop) publish(job string) *message.Message {
+	m := message.NewMessage(job, []byte(`{}`))
+	m.Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
+	w.broker.queues[string(domain.QueueStructureAnalysis)] <- m
+	return m
 }
 
 // hands counts the jobs in hand.
