@@ -37,8 +37,21 @@ run: build ## Serve on 127.0.0.1:8080
 # -count=1: Go's cache does not see that the e2e tests run a binary of other packages.
 .PHONY: test
 test: ## Run every test with the race detector; TESTFLAGS='-run X -v' narrows it
-	go run ./e2e/stack/cmd/with-stack -- go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
+	go run ./e2e/stack/cmd/with-stack -- $(MAKE) test-race $(if $(filter -run%,$(TESTFLAGS)),,test-reconnect)
 	cd bench && go test -race -count=1 $(TESTFLAGS) ./...
+
+# The two parts of `make test` for which servers are started once.
+.PHONY: test-race
+test-race:
+	go test -race -count=1 -timeout 15m $(TESTFLAGS) ./...
+
+# Watermill's TestReconnect: in files with the build tag !race, since it has a data
+# race of its own.
+.PHONY: test-reconnect
+test-reconnect:
+	@packages=$$(grep -l '^func TestWatermillReconnect(' adapters/*/*_test.go | xargs -n1 dirname | sed 's|^|./|') || \
+		{ echo 'no TestWatermillReconnect found' >&2; exit 1; }; \
+	set -x; go test -count=1 -timeout 15m $(TESTFLAGS) -run '^TestWatermillReconnect$$' $$packages
 
 # What needs more than Go, a JDK and Maven: files with the build tag ops, whose
 # tests are called TestOps...

@@ -20,11 +20,13 @@ import (
 // the schema may create no roles: login roles that are no superusers, the
 // schemas' owners among them.
 type Roles struct {
-	Prefix       string // of the service's roles, as New takes it
-	Owner        string // owns the schema lectern, and runs the migrations
-	Broker       string // owns BrokerSchema; "" for none
-	BrokerSchema string
+	Prefix  string   // of the service's roles, as New takes it
+	Owner   string   // owns the schema lectern, and runs the migrations
+	Brokers []Schema // of the brokers in the database; one role may own several
 }
+
+// Schema is one that a role owns.
+type Schema struct{ Name, Owner string }
 
 // Duties returns the names of the service's roles by their duty: app, worker,
 // relay.
@@ -44,8 +46,8 @@ func (r Roles) SQL() (string, error) {
 		return "", err
 	}
 	schemas := "('lectern', '" + r.Owner + "')"
-	if r.Broker != "" {
-		schemas += ", ('" + r.BrokerSchema + "', '" + r.Broker + "')"
+	for _, s := range r.Brokers {
+		schemas += ", ('" + s.Name + "', '" + s.Owner + "')"
 	}
 	return create + "\n" + strings.NewReplacer("$ROLES", array(r.names()), "$SCHEMAS", schemas).Replace(provision), nil
 }
@@ -101,10 +103,13 @@ func isConcurrentUpdate(err error) bool {
 func (r Roles) names() []string {
 	names := []string{r.Owner}
 	names = append(names, slices.Sorted(maps.Values(r.Duties()))...)
-	if r.Broker != "" {
-		names = append(names, r.Broker)
+	var brokers []string
+	for _, s := range r.Brokers {
+		if !slices.Contains(brokers, s.Owner) {
+			brokers = append(brokers, s.Owner)
+		}
 	}
-	return names
+	return append(names, brokers...)
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.@-]{0,62}$`)
@@ -118,8 +123,8 @@ func (r Roles) check() error {
 	if len(slices.Compact(names)) != len(r.names()) {
 		return fmt.Errorf("make roles: each needs a name of its own, and two have the same: %s", strings.Join(r.names(), ", "))
 	}
-	if r.Broker != "" {
-		names = append(names, r.BrokerSchema)
+	for _, s := range r.Brokers {
+		names = append(names, s.Name)
 	}
 	for _, name := range names {
 		if !plainName.MatchString(name) {

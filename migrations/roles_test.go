@@ -24,7 +24,7 @@ import (
 func newRoles(t *testing.T, db *stack.DB, others ...string) migrations.Roles {
 	t.Helper()
 	prefix := "t_" + strings.ToLower(rand.Text())
-	roles := migrations.Roles{Prefix: prefix, Owner: prefix + "_owner", Broker: prefix + "_broker", BrokerSchema: "lectern_broker"}
+	roles := migrations.Roles{Prefix: prefix, Owner: prefix + "_owner", Brokers: []migrations.Schema{{Name: "lectern_broker", Owner: prefix + "_broker"}}}
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.Background(), db.Superuser)
 		require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestRolesMayBeMadeAgainAndByManyAtOnce(t *testing.T) {
 	t.Cleanup(func() { // what they own in the other one must go first
 		conn, err := pgx.Connect(context.Background(), other.Superuser)
 		require.NoError(t, err)
-		_, err = conn.Exec(context.Background(), `drop owned by `+roles.Owner+`, `+roles.Broker+` cascade`)
+		_, err = conn.Exec(context.Background(), `drop owned by `+roles.Owner+`, `+roles.Brokers[0].Owner+` cascade`)
 		require.NoError(t, err)
 		require.NoError(t, conn.Close(context.Background()))
 	})
@@ -108,7 +108,7 @@ func TestRolesMayBeMadeAgainAndByManyAtOnce(t *testing.T) {
 		var owners string
 		require.NoError(t, admin.QueryRowContext(t.Context(), `select string_agg(nspowner::regrole::text, ' ' order by nspname)
 			from pg_namespace where nspname like 'lectern%'`).Scan(&owners))
-		require.Equal(t, roles.Owner+" "+roles.Broker, owners)
+		require.Equal(t, roles.Owner+" "+roles.Brokers[0].Owner, owners)
 	}
 
 	passwords[roles.Owner] = "the next"
@@ -237,9 +237,9 @@ func TestRolesNeedPlainNamesOfTheirOwn(t *testing.T) {
 		"an empty owner":          {Prefix: "a", Owner: ""},
 		"an owner that ends text": {Prefix: "a", Owner: "o'; drop"},
 		"an owner with dollars":   {Prefix: "a", Owner: "o$$"},
-		"a broker's odd schema":   {Prefix: "a", Owner: "o", Broker: "b", BrokerSchema: "x'"},
+		"a broker's odd schema":   {Prefix: "a", Owner: "o", Brokers: []migrations.Schema{{Name: "x'", Owner: "b"}}},
 		"an owner that serves":    {Prefix: "a", Owner: "a_app"},
-		"a broker that owns":      {Prefix: "a", Owner: "o", Broker: "o", BrokerSchema: "s"},
+		"a broker that owns":      {Prefix: "a", Owner: "o", Brokers: []migrations.Schema{{Name: "s", Owner: "o"}}},
 	} {
 		_, err := roles.SQL()
 		require.Error(t, err, name)

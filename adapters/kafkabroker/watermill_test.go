@@ -13,11 +13,8 @@ import (
 	"lectern/e2e/stack"
 )
 
-// Watermill's own suite. TestNewSubscriberReceivesOldMessages is below. It skips
-// TestReconnect, which has a data race of its own (who notes what was published
-// may be later than who received it) that the race detector finds where, as
-// here, nothing within the process joins the two; ARestartInMidStreamLosesNothing
-// of TestConformance is the like.
+// Watermill's own suite. TestNewSubscriberReceivesOldMessages is below, and
+// TestReconnect is TestWatermillReconnect, built without the race detector.
 func TestWatermillSuite(t *testing.T) {
 	b := openForWatermill(t)
 	tests.TestPubSub(t, features(), func(t *testing.T) (message.Publisher, message.Subscriber) {

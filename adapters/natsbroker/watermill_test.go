@@ -13,8 +13,8 @@ import (
 )
 
 // Watermill's own suite. It skips TestNewSubscriberReceivesOldMessages (a topic
-// keeps nothing for groups to come) and TestReconnect (it races with itself;
-// ARestartInMidStreamLosesNothing of TestConformance is the like).
+// keeps nothing for groups to come). TestReconnect is TestWatermillReconnect, built
+// without the race detector.
 func TestWatermillSuite(t *testing.T) {
 	b := open(t, stack.NATS(t), map[string]any{
 		"concurrency":     1, // TestNoAck wants one message at a time

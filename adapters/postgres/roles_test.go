@@ -124,7 +124,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"unpark_due": relay, "park_failed": relay, "bury_entries": relay, "run_retention": relay,
 
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody, "guard_new_course": nobody,
-		"delete_with_course": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,
+		"delete_with_course": nobody, "refuse_entry": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,
 		"check_tenant": nobody, "check_reader": nobody, "claim_key": nobody, "store_answer": nobody,
 		"lock_course": nobody, "lock_own_course": nobody, "change_state": nobody, "clear_course": nobody, "fail_course": nobody,
 		"add_event": nobody, "add_entries": nobody, "are_jobs": nobody, "refuse_command": nobody, "refuse_course": nobody, "check_key": nobody, "store_documents": nobody, "go_on": nobody,

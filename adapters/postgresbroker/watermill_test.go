@@ -2,10 +2,6 @@ package postgresbroker_test
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -18,10 +14,16 @@ import (
 
 // Watermill's own suite. It skips TestNewSubscriberReceivesOldMessages: a topic
 // keeps nothing for groups to come, for who should know when to delete it?
-// TestReconnect is below, with a server that may be restarted.
+// TestReconnect is TestWatermillReconnect, built without the race detector.
 func TestWatermillSuite(t *testing.T) {
-	b := openForWatermill(t, stack.Database(t, "lectern_broker").Broker, 1) // TestNoAck wants one message at a time
-	tests.TestPubSub(t, features(), func(t *testing.T) (message.Publisher, message.Subscriber) {
+	b := openForWatermill(t, stack.Database(t, "lectern_broker").Broker)
+	features := tests.Features{
+		ConsumerGroups:                      true,
+		GuaranteedOrder:                     true,
+		GuaranteedOrderWithSingleSubscriber: true,
+		Persistent:                          true,
+	}
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
 		t.Helper()
 		return forWatermill(t, b, "group")
 	}, func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
@@ -30,49 +32,10 @@ func TestWatermillSuite(t *testing.T) {
 	})
 }
 
-// The command that restarts the server only asks us to do so.
-func TestWatermillReconnect(t *testing.T) {
-	server := stack.StartPostgres(t)
-	b := openForWatermill(t, server.Database(t, "lectern_broker").Broker, 16)
-	asked := make(chan os.Signal, 8)
-	signal.Notify(asked, syscall.SIGUSR1)
-	restarts := 0
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range asked {
-			server.Stop()
-			server.Start()
-			restarts++
-		}
-	}()
-
-	command := features()
-	command.RestartServiceCommand = []string{"kill", "-USR1", strconv.Itoa(os.Getpid())}
-	tests.TestReconnect(t, tests.TestContext{TestID: tests.NewTestID(), Features: command},
-		func(t *testing.T) (message.Publisher, message.Subscriber) {
-			t.Helper()
-			return forWatermill(t, b, "group")
-		})
-	signal.Stop(asked)
-	close(asked)
-	<-done
-	require.Equal(t, 2, restarts)
-}
-
-func features() tests.Features {
-	return tests.Features{
-		ConsumerGroups:                      true,
-		GuaranteedOrder:                     true,
-		GuaranteedOrderWithSingleSubscriber: true,
-		Persistent:                          true,
-	}
-}
-
-func openForWatermill(t *testing.T, dsn string, concurrency int) *postgresbroker.Broker {
+func openForWatermill(t *testing.T, dsn string) *postgresbroker.Broker {
 	t.Helper()
 	return open(t, dsn, map[string]any{
-		"concurrency":     concurrency,
+		"concurrency":     1, // TestNoAck wants one message at a time
 		"lease":           "1s",
 		"retry_delay":     "1ms",
 		"retry_delay_max": "10ms",

@@ -30,10 +30,11 @@
 //   - What a closing or slow consumer had taken in advance goes to the name
 //     "returned", and is taken from there before what is new.
 //
-// An entry changes hands only if it still belongs to whom the mover thinks, by a
-// script: XCLAIM alone would let a consumer that was frozen past its lease take
-// its messages back from who has them now. That consumer's ack still counts, its
-// nack does not.
+// An entry changes hands only if it still belongs to whom the mover thinks, and
+// was delivered as often, by a script: XCLAIM alone would let a consumer that was
+// frozen past its lease take its messages back from who has them now. That
+// consumer's ack still counts, its nack does not. Nor does a nack that is told
+// again, its answer being lost, when the message is in hand once more.
 //
 // # Order
 //
@@ -52,7 +53,8 @@
 //
 // The user needs, on keys that begin with TopicPrefix, the commands XADD,
 // XREADGROUP, XACK, XCLAIM, XPENDING, XRANGE, XTRIM, XGROUP and XINFO, and HELLO,
-// AUTH, SELECT, PING, EVAL and EVALSHA.
+// AUTH, SELECT, PING, EVAL and EVALSHA. CONFIG GET is for Advice alone, which says
+// so when it may not.
 //
 // An answer that gets lost brings a message twice, published or delivered:
 // delivery is at least once, and consumers need an inbox.

@@ -2,6 +2,7 @@ package redisbroker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -39,4 +40,15 @@ func (b *Broker) Trim(ctx context.Context, topic string) error {
 func (b *Broker) ForgetTheDead(ctx context.Context, topic, group string, lease time.Duration) error {
 	p := pending{client: b.client.Client, stream: b.opts.stream(topic), group: b.opts.group(group)}
 	return p.forgetTheDead(ctx, lease)
+}
+
+// Nack stores, as a consumer of a topic's group, that it has nacked an entry when
+// that was handed out for the nth time.
+func (b *Broker) Nack(ctx context.Context, topic, group, consumer, id string, n int64) error {
+	s := newSubscription(ctx, b, topic, group)
+	defer s.finish()
+	defer s.giveUp()
+	defer s.stop()
+	s.me = consumer
+	return errors.Join(s.storeNacks(ctx, []settled{{&delivery{id: id, count: n}, nacked}}), s.reading.close())
 }

@@ -46,7 +46,7 @@ type holdings struct {
 	concurrency int
 
 	mu        sync.Mutex
-	all       map[string]*delivery // until the server knows their outcome
+	all       map[string]*delivery // until we know that the server knows their outcome
 	ready     []*delivery          // to be handed out
 	unsettled int                  // ready, in hand, and on their way back
 	outcomes  []settled            // that the server is to know
@@ -183,9 +183,7 @@ func (h *holdings) stored(known []settled) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range known {
-		if h.all[s.id] == s.delivery { // else it has come again
-			delete(h.all, s.id)
-		}
+		delete(h.all, s.id)
 		if s.outcome == givenBack {
 			h.unsettled--
 			h.returned = true

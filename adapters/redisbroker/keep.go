@@ -64,7 +64,7 @@ func (s *subscription) renew(ctx context.Context) error {
 	held := s.hold.held()
 	moves := make([]move, len(held))
 	for i, d := range held {
-		moves[i] = move{id: d.id, from: s.me, count: d.count}
+		moves[i] = move{id: d.id, from: s.me, was: d.count, count: d.count}
 	}
 	_, err := s.move(ctx, s.me, 0, 0, moves)
 	return err

@@ -31,22 +31,24 @@ type pending struct {
 type move struct {
 	id    string
 	from  string
+	was   int64 // its delivery count until then
 	count int64
 	lost  string // as a delivery's
 }
 
-// moveScript moves entries that still belong to whom we think and were idle for
-// a while to a consumer, and returns their ids. Unlike a bare XCLAIM it can't
-// take an entry from a consumer that has claimed it since. A renewal is a move to
-// oneself.
+// moveScript moves entries that still belong to whom we think, as the delivery
+// that we think, and were idle for a while to a consumer, and returns their ids.
+// Unlike a bare XCLAIM it can't take an entry from a consumer that has claimed it
+// since, nor, told twice, a later delivery. A renewal is a move to oneself.
 //
 //	KEYS: stream
-//	ARGV: group, to, least idle time, idle time afterwards (both ms), then id, from and count of each
+//	ARGV: group, to, least idle time, idle time afterwards (both ms), then id, from, old and new count of each
 const moveScript = `
 local moved = {}
-for i = 5, #ARGV, 3 do
-	local id, from, count = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-	if #redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, from) == 1 then
+for i = 5, #ARGV, 4 do
+	local id, from, was, count = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+	local entry = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, from)[1]
+	if entry and entry[4] == was then
 		local got = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], id, 'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID')
 		if #got == 1 then moved[#moved + 1] = id end
 	end
@@ -77,10 +79,10 @@ func (p pending) move(ctx context.Context, to string, minIdle, idle time.Duratio
 	if len(moves) == 0 {
 		return nil, nil
 	}
-	args := make([]any, 0, 4+3*len(moves))
+	args := make([]any, 0, 4+4*len(moves))
 	args = append(args, p.group, to, minIdle.Milliseconds(), idle.Milliseconds())
 	for _, m := range moves {
-		args = append(args, m.id, m.from, m.count)
+		args = append(args, m.id, m.from, m.was, m.count)
 	}
 	ids, err := redis.NewScript(moveScript).Run(ctx, p.client, []string{p.stream}, args...).StringSlice()
 	if err != nil {

@@ -1,6 +1,8 @@
 package redisbroker_test
 
 import (
+	"io"
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -82,6 +84,56 @@ func TestWhoLostALeaseCanAckButNotNack(t *testing.T) {
 	require.Len(t, left, 1)
 	require.Equal(t, pending[1].ID, left[0].ID)
 	require.Equal(t, "another", left[0].Consumer)
+}
+
+// A nack whose answer was lost is told again. The message may be in hand again by
+// then, of the same consumer even.
+func TestANackThatIsToldTwiceGivesBackNoLaterDelivery(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, map[string]any{})
+	s.publish(t, 1)
+	id := s.take(t, "me", 1)[0].ID
+	nack := func(n int64) {
+		require.NoError(t, s.Nack(t.Context(), "topic", "group", "me", id, n))
+	}
+	nack(1)
+	require.Len(t, s.pending(t, redisbroker.DelayedConsumer), 1)
+
+	for _, who := range []string{"me", "another"} {
+		require.NoError(t, s.outside.Do(t.Context(), "XCLAIM", prefix+"topic", "group", who, 0, id, "RETRYCOUNT", 2, "JUSTID").Err())
+		nack(1)
+		require.Len(t, s.pending(t, who), 1, "it was taken from %s", who)
+		require.EqualValues(t, 2, s.pending(t, who)[0].RetryCount)
+	}
+
+	require.NoError(t, s.outside.Do(t.Context(), "XCLAIM", prefix+"topic", "group", "me", 0, id, "RETRYCOUNT", 2, "JUSTID").Err())
+	nack(2)
+	require.Len(t, s.pending(t, redisbroker.DelayedConsumer), 1)
+}
+
+// As long as a consumer has to tell it again, it leaves the message alone.
+func TestAMessageIsInHandOnceThoughTheAnswerToItsNackIsLost(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, map[string]any{})
+	at, err := url.Parse(s.address)
+	require.NoError(t, err)
+	lossy := newLossyListener(listen(t), "group\r\n$7\r\n"+redisbroker.DelayedConsumer) // of a script's arguments: group, to
+	at.Host = relay(t, lossy, at.Host, func(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) })
+	_, msgs := subscribe(t, open(t, at.String(), map[string]any{"retry_delay": "1ms", "lease": "300ms"}))
+	s.publish(t, 1)
+	require.True(t, receive(t, msgs).Nack())
+	<-lossy.withheld
+	<-time.After(300 * time.Millisecond) // a few looks at what is due, as it is
+	close(lossy.cut)
+
+	m := receive(t, msgs)
+	select {
+	case <-msgs:
+		require.Fail(t, "the message is in hand twice")
+	case <-time.After(300 * time.Millisecond):
+	}
+	require.EqualValues(t, 2, s.pending(t, "")[0].RetryCount)
+	require.True(t, m.Ack())
 }
 
 // A message that takes its process with it is given up as well.

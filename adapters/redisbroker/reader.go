@@ -80,7 +80,7 @@ func (r *reader) takeOwn(ctx context.Context, room int) (int, error) {
 		return 0, nil
 	}
 	moves, err := r.collect(ctx, r.me, 0, room, func(e redis.XPendingExt) (move, bool) {
-		return move{id: e.ID, from: r.me, count: e.RetryCount}, !r.hold.has(e.ID)
+		return move{id: e.ID, from: r.me, was: e.RetryCount, count: e.RetryCount}, true
 	})
 	if err != nil {
 		return 0, err
@@ -96,7 +96,7 @@ func (r *reader) takeReturned(ctx context.Context, room int) (int, error) {
 		return 0, nil
 	}
 	moves, err := r.collect(ctx, returnedConsumer, 0, room, func(e redis.XPendingExt) (move, bool) {
-		return move{id: e.ID, from: returnedConsumer, count: e.RetryCount + 1}, true
+		return move{id: e.ID, from: returnedConsumer, was: e.RetryCount, count: e.RetryCount + 1}, true
 	})
 	n := 0
 	if err == nil {
@@ -133,7 +133,7 @@ func (r *reader) takeDelayed(ctx context.Context, room int) (int, error) {
 			r.hold.lookBy(time.Now().Add(wait))
 			return move{}, false
 		}
-		return move{id: e.ID, from: delayedConsumer, count: e.RetryCount + 1}, true
+		return move{id: e.ID, from: delayedConsumer, was: e.RetryCount, count: e.RetryCount + 1}, true
 	})
 	if err != nil {
 		return 0, err
@@ -144,11 +144,11 @@ func (r *reader) takeDelayed(ctx context.Context, room int) (int, error) {
 // takeOfTheDead counts as handed out what a consumer had taken in advance.
 func (r *reader) takeOfTheDead(ctx context.Context, room int) (int, error) {
 	moves, err := r.collect(ctx, "", r.opts.Lease, room, func(e redis.XPendingExt) (move, bool) {
-		m := move{id: e.ID, from: e.Consumer, count: e.RetryCount + 1}
+		m := move{id: e.ID, from: e.Consumer, was: e.RetryCount, count: e.RetryCount + 1}
 		if r.opts.givesUp(e.RetryCount) {
 			m.lost = fmt.Sprintf("handed out %d times and never settled", e.RetryCount)
 		}
-		return m, e.Consumer != delayedConsumer && e.Consumer != returnedConsumer && !r.hold.has(e.ID)
+		return m, e.Consumer != delayedConsumer && e.Consumer != returnedConsumer
 	})
 	if err != nil {
 		return 0, err
@@ -157,7 +157,8 @@ func (r *reader) takeOfTheDead(ctx context.Context, room int) (int, error) {
 }
 
 // collect lists a consumer's entries, page by page, until it has room of those
-// that are picked.
+// that are picked. It leaves alone what we hold, or have settled without hearing
+// that the server knows: told again, that must not meet a later delivery of ours.
 func (r *reader) collect(
 	ctx context.Context, consumer string, idle time.Duration, room int, pick func(redis.XPendingExt) (move, bool),
 ) ([]move, error) {
@@ -168,7 +169,7 @@ func (r *reader) collect(
 			return nil, err
 		}
 		for _, e := range page {
-			if m, ok := pick(e); ok {
+			if m, ok := pick(e); ok && !r.hold.has(e.ID) {
 				moves = append(moves, m)
 			}
 			if len(moves) == room {

@@ -63,8 +63,16 @@ func (s *subscription) storeOutcomes() error {
 			s.log.Warn("Outcomes of messages refused, they may come again", "error", err)
 		}
 		s.hold.stored(part.of)
+		s.lookForNacked(part.of)
 	}
 	return errors.Join(errs...)
+}
+
+// lookForNacked has the next look be by the end of the delays that have begun.
+func (s *subscription) lookForNacked(stored []settled) {
+	for _, n := range only(stored, isNacked) {
+		s.hold.lookBy(time.Now().Add(s.opts.delay(n.count)))
+	}
 }
 
 func isAcked(o settled) bool     { return o.outcome == acked }
@@ -92,9 +100,6 @@ func (s *subscription) storeAcks(ctx context.Context, acks []settled) error {
 
 func (s *subscription) storeNacks(ctx context.Context, nacks []settled) error {
 	_, err := s.move(ctx, delayedConsumer, 0, 0, s.moves(nacks, 0))
-	for _, n := range nacks {
-		s.hold.lookBy(time.Now().Add(s.opts.delay(n.count)))
-	}
 	return err
 }
 
@@ -113,7 +118,7 @@ func (s *subscription) storeGivenBack(ctx context.Context, givenBack []settled) 
 func (s *subscription) moves(of []settled, uncounted int64) []move {
 	moves := make([]move, len(of))
 	for i, o := range of {
-		moves[i] = move{id: o.id, from: s.me, count: o.count + uncounted}
+		moves[i] = move{id: o.id, from: s.me, was: o.count, count: o.count + uncounted}
 	}
 	return moves
 }
@@ -146,7 +151,7 @@ func (s *subscription) returnRest() error {
 		}
 		moves := make([]move, len(rest))
 		for i, e := range rest {
-			moves[i] = move{id: e.ID, from: s.me, count: e.RetryCount - 1}
+			moves[i] = move{id: e.ID, from: s.me, was: e.RetryCount, count: e.RetryCount - 1}
 		}
 		if _, err := s.move(ctx, returnedConsumer, 0, 0, moves); err != nil {
 			return err

@@ -13,9 +13,8 @@ import (
 )
 
 // Watermill's own suite. It skips TestNewSubscriberReceivesOldMessages: a topic
-// keeps nothing for groups to come, for who should know when to delete it? And
-// TestReconnect, whose own goroutines race: the conformance suite restarts the
-// server instead.
+// keeps nothing for groups to come, for who should know when to delete it?
+// TestReconnect is TestWatermillReconnect, built without the race detector.
 func TestWatermillSuite(t *testing.T) {
 	b := open(t, stack.Redis(t), map[string]any{
 		"concurrency":     1, // TestNoAck wants one message at a time

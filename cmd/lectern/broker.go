@@ -98,7 +98,7 @@ func withBroker(
 	if err := l.app.Start(ctx); err != nil {
 		return err
 	}
-	return errors.Join(use(ctx, l), l.app.Stop(context.WithoutCancel(ctx)))
+	return errors.Join(use(ctx, l.Broker), l.app.Stop(context.WithoutCancel(ctx)))
 }
 
 // oldBrokers makes those that are being replaced. None is asked for anything

@@ -27,8 +27,10 @@ output. Secrets are hidden; given by the environment, what is printed is a
 config that loads.
 
 At last it tries every connection for up to 5 seconds, and says on standard
-error which works. If one does not, the exit code is 1. It changes nothing, and
-starts no Postgres of Lectern's own: of that, it looks at the data folder.`,
+error which works. If one does not, the exit code is 1. Where a broker can tell
+that its server would lose messages, as it is set up, that is a warning. It
+changes nothing, and starts no Postgres of Lectern's own: of that, it looks at
+the data folder.`,
 		Example: `  lectern config check
   lectern config check my.yaml
   lectern config check postgres --offline > effective.yaml`,

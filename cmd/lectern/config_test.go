@@ -133,6 +133,22 @@ func TestAWrongLoginOfABrokerIsSaidToBeTheReason(t *testing.T) {
 	require.NotContains(t, got.stdout+got.stderr, "mistaken")
 }
 
+func TestABrokersServerThatWouldLoseMessagesIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	check := func(server *stack.RedisServer) result {
+		at, err := url.Parse(server.Address())
+		require.NoError(t, err)
+		return lectern(t, []string{"LECTERN_BROKER__OPTIONS__ADDRESSES=" + at.Host}, "config", "check", "redis")
+	}
+	got := check(stack.StartRedis(t))
+	require.Zero(t, got.code, "a warning is no failure")
+	require.Regexp(t, `(?m)^broker \(redis\) +ok +it answers\nbroker \(redis\) +warning +appendonly is "no": .*; set it to yes\ncache `, got.stderr)
+
+	got = check(stack.StartDurableRedis(t))
+	require.Zero(t, got.code)
+	require.Regexp(t, `(?m)^broker \(redis\) +ok +it answers\ncache `, got.stderr)
+}
+
 func TestAServerOfOurOwnIsNotStartedToBeChecked(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")

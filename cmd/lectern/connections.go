@@ -35,6 +35,12 @@ type connection struct {
 // errSkipped says that a connection can't be tried yet.
 var errSkipped = errors.New("skipped")
 
+// warned is what is to be said against a connection that works.
+type warned []string
+
+// Error implements error.
+func (w warned) Error() string { return strings.Join(w, "; ") }
+
 // tryConnections tries all connections at once, and says in order what came of each.
 func (p *program) tryConnections(ctx context.Context, c configs.Config) error {
 	all := connections(c, slog.New(slog.DiscardHandler))
@@ -52,7 +58,9 @@ func (p *program) tryConnections(ctx context.Context, c configs.Config) error {
 	failed := 0
 	for i, connection := range all {
 		verdict := "ok"
+		var warnings warned
 		switch {
+		case errors.As(errs[i], &warnings): // below
 		case errors.Is(errs[i], errSkipped):
 			verdict = "skipped"
 		case errs[i] != nil:
@@ -60,6 +68,9 @@ func (p *program) tryConnections(ctx context.Context, c configs.Config) error {
 			verdict, said[i] = "failed", whyNot(errs[i])
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", connection.name, verdict, said[i]) // Flush tells
+		for _, warning := range warnings {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", connection.name, "warning", warning)
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -194,8 +205,29 @@ func tryBroker(ctx context.Context, c configs.Config, b namedBroker, log *slog.L
 			return "", err
 		}
 	}
-	err = withBroker(ctx, b.Broker, addresses{}, log, func(ctx context.Context, broker ports.Broker) error { return broker.Ping(ctx) })
+	err = withBroker(ctx, b.Broker, addresses{}, log, func(ctx context.Context, broker ports.Broker) error {
+		if err := broker.Ping(ctx); err != nil {
+			return err
+		}
+		return advise(ctx, broker)
+	})
 	return cmp.Or(who, "it answers"), err
+}
+
+// advise returns what a broker has to say about its server.
+func advise(ctx context.Context, broker ports.Broker) error {
+	adviser, ok := broker.(ports.Adviser)
+	if !ok {
+		return nil
+	}
+	advice, err := adviser.Advice(ctx)
+	switch {
+	case err != nil:
+		return inputError{err} // which says what to do
+	case len(advice) > 0:
+		return warned(advice)
+	}
+	return nil
 }
 
 // pinger is a cache that a server stands behind.

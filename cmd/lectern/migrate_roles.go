@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,7 +22,7 @@ func (p *program) rolesCommand() *cobra.Command {
 		Short: "Make the database's roles, as its administrator",
 		Long: `Makes the login roles that the addresses of the config name: the owner of the
 schema, one each for app, worker and relay, and the broker's if it is in the same
-database. Each gets the password in its address, and what is there stays. The
+database, those of also_consume too. Each gets the password in its address, and what is there stays. The
 database itself must exist. Only this command uses postgres.admin_dsn: a superuser,
 or a role that may create roles and owns the database.`,
 		Example: `  LECTERN_POSTGRES__ADMIN_DSN=postgres://... lectern --config postgres migrate roles
@@ -59,8 +60,8 @@ func (p *program) makeRoles(ctx context.Context) (err error) {
 			p.print("%s: has the password of %s\n", login.role, login.key)
 		}
 	}
-	if logins.elsewhere {
-		p.print("the broker's role is not in this database: see to that yourself\n")
+	for _, b := range logins.elsewhere {
+		p.print("%s is not in this database: see to its role yourself\n", b)
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ type logins struct {
 	admin     *pgx.ConnConfig // nil when none is configured
 	roles     migrations.Roles
 	all       []login
-	elsewhere bool // the broker has an address, of another database
+	elsewhere []namedBroker // have an address of another database
 }
 
 func (l *logins) passwords() map[string]string {
@@ -148,7 +149,12 @@ func readLogins(c configs.Config) (*logins, error) {
 			return nil, err
 		}
 	}
-	return l, l.readBroker(c)
+	for _, b := range configuredBrokers(c) {
+		if err := l.readBroker(b); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
 }
 
 func (l *logins) readOwner(c configs.Postgres) (string, error) {
@@ -187,28 +193,42 @@ func (l *logins) readDuty(key, dsn, role string) error {
 }
 
 // readBroker takes the role of a broker that lives in the same database.
-func (l *logins) readBroker(c configs.Config) error {
-	option := brokers()[c.Broker.Kind].dsn
+func (l *logins) readBroker(b namedBroker) error {
+	option := brokers()[b.Kind].dsn
 	if option == "" {
 		return nil
 	}
-	found := login{role: c.Postgres.RolePrefix + "_broker", key: "broker.options." + option}
-	if dsn, _ := c.Broker.Options[option].(string); dsn != "" {
+	found := login{role: l.roles.Prefix + "_broker", key: b.name + ".options." + option}
+	if dsn, _ := b.Options[option].(string); dsn != "" {
 		at, err := parseDSN(found.key, dsn)
 		if err != nil {
 			return err
 		}
 		if l.admin != nil && (at.Host != l.admin.Host || at.Port != l.admin.Port || at.Database != l.admin.Database) {
-			l.elsewhere = true
+			l.elsewhere = append(l.elsewhere, b)
 			return nil
 		}
 		found.role, found.password = at.User, at.Password
 	}
-	l.roles.Broker, l.roles.BrokerSchema = found.role, brokerSchema
-	if schema, _ := c.Broker.Options["schema"].(string); schema != "" {
-		l.roles.BrokerSchema = schema
+	schema := migrations.Schema{Name: brokerSchema, Owner: found.role}
+	if name, _ := b.Options["schema"].(string); name != "" {
+		schema.Name = name
 	}
-	l.all = append(l.all, found)
+	return l.addBroker(found, schema)
+}
+
+// addBroker adds a broker's role, which several may share.
+func (l *logins) addBroker(found login, schema migrations.Schema) error {
+	isShared := slices.ContainsFunc(l.roles.Brokers, func(s migrations.Schema) bool { return s.Owner == found.role })
+	l.roles.Brokers = append(l.roles.Brokers, schema)
+	if !isShared {
+		l.all = append(l.all, found)
+		return nil
+	}
+	first := l.all[slices.IndexFunc(l.all, func(other login) bool { return other.role == found.role })]
+	if found.password != first.password {
+		return inputError{fmt.Errorf("%s and %s log in as %q with different passwords: give both the same", first.key, found.key, found.role)}
+	}
 	return nil
 }
 

@@ -113,6 +113,35 @@ func TestOwnPostgresIsSetUpInThreeCommands(t *testing.T) {
 	require.Zero(t, listed.code, listed.stderr)
 }
 
+// The broker that replaces them may be of another kind.
+func TestRolesOfBrokersThatAreBeingReplacedAreMadeToo(t *testing.T) {
+	t.Parallel()
+	f := newForeign(t)
+	old := func(i, dsn, schema string) []string {
+		at := "LECTERN_BROKER__ALSO_CONSUME__" + i + "__"
+		return []string{at + "KIND=postgres", at + "OPTIONS__DSN=" + dsn, at + "OPTIONS__SCHEMA=" + schema}
+	}
+	environ := slices.Concat(
+		f.environ(t, "LECTERN_CONFIG=redis", "LECTERN_POSTGRES__EMBEDDED=false", "LECTERN_BROKER__OPTIONS__DSN="),
+		old("0", f.as(t, f.prefix+"_old"), "first"), old("1", f.as(t, f.prefix+"_old"), "second"),
+		old("2", strings.Replace(f.as(t, f.prefix+"_else"), f.Name, "elsewhere", 1), "third"),
+	)
+	environ = slices.DeleteFunc(environ, func(pair string) bool { return pair == "LECTERN_BROKER__OPTIONS__DSN=" })
+	made := lectern(t, environ, "migrate", "roles")
+	require.Zero(t, made.code, made.stderr)
+	require.Contains(t, made.stdout, f.prefix+"_relay: has the password of postgres.relay_dsn\n"+
+		f.prefix+"_old: has the password of broker.also_consume.0.options.dsn\n"+
+		"broker.also_consume.2 (postgres) is not in this database: see to its role yourself\n")
+	for _, schema := range []string{"first", "second"} {
+		require.EqualValues(t, 1, execAs(t, f.as(t, f.prefix+"_old"), "select from pg_namespace where nspname = '"+schema+"' and nspowner = current_user::regrole"))
+	}
+
+	differ := lectern(t, append(environ, old("3", strings.Replace(f.as(t, f.prefix+"_old"), "secret", "another", 1), "fourth")...), "migrate", "roles")
+	require.Equal(t, exitInput, differ.code)
+	require.Contains(t, differ.stderr, "broker.also_consume.0.options.dsn and broker.also_consume.3.options.dsn log in as \""+f.prefix+"_old\" with different passwords")
+	require.NotContains(t, differ.stderr, "another-")
+}
+
 func TestPrintedRolesAreSQLWithoutPasswords(t *testing.T) {
 	t.Parallel()
 	f := newForeign(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -57,13 +58,24 @@ func (p *program) topics(ctx context.Context, create, asJSON bool) (err error) {
 		defer func() { err = errors.Join(err, stopServer(ctx, server)) }()
 		at = found
 	}
-	var reports []brokerReport
-	var problems []error
-	for i, b := range configuredBrokers(config) {
-		report, err := inspect(ctx, config, b, at, log, create && i == 0)
-		reports, problems = append(reports, report), append(problems, p.problem(b, report, err))
-	}
+	reports, problems := p.inspectAll(ctx, config, at, log, create)
 	return errors.Join(p.printTopics(reports, asJSON), errors.Join(problems...))
+}
+
+// inspectAll asks all brokers at once: one that is down has none wait for it.
+func (p *program) inspectAll(ctx context.Context, c configs.Config, at addresses, log *slog.Logger, create bool) ([]brokerReport, []error) {
+	all := configuredBrokers(c)
+	reports, problems := make([]brokerReport, len(all)), make([]error, len(all))
+	var asking sync.WaitGroup
+	for i, b := range all {
+		asking.Go(func() {
+			var err error
+			reports[i], err = inspect(ctx, c, b, at, log, create && !b.isOld())
+			problems[i] = p.problem(b, reports[i], err)
+		})
+	}
+	asking.Wait()
+	return reports, problems
 }
 
 // problem says what is wrong with a broker, and what to do about it.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -102,6 +104,39 @@ func TestABrokerThatCanNotBeAskedHidesNoOther(t *testing.T) {
 	require.Contains(t, got.stdout, "structure-generation_dead")
 	require.Contains(t, got.stderr, "broker.also_consume.0 (postgres): list topics: ")
 	require.NotContains(t, got.stderr, "secret")
+}
+
+func TestAllBrokersAreAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	var met sync.WaitGroup
+	met.Add(2)
+	// meeting hangs up once both brokers have been called.
+	meeting := func() string {
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		var running sync.WaitGroup
+		running.Go(func() {
+			for first := true; ; first = false {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				if first {
+					met.Done()
+				}
+				running.Go(func() { met.Wait(); _ = conn.Close() })
+			}
+		})
+		t.Cleanup(func() { _ = listener.Close(); running.Wait() })
+		return listener.Addr().String()
+	}
+	got := lectern(t, []string{
+		"LECTERN_BROKER__OPTIONS__ADDRESSES=" + meeting(), "LECTERN_BROKER__ALSO_CONSUME__0__KIND=redis",
+		"LECTERN_BROKER__ALSO_CONSUME__0__OPTIONS__ADDRESSES=" + meeting(),
+	}, "topics", "--config", "redis")
+	require.Equal(t, exitFailure, got.code)
+	require.NotContains(t, got.stderr, "timeout", "one waited for the other")
+	require.Regexp(t, `^lectern: broker \(redis\): .*\n.*\n *broker.also_consume.0 \(redis\): `, got.stderr)
 }
 
 func TestABrokerThatIsDownIsSaidToBeWithHowToTry(t *testing.T) {
