@@ -1,6 +1,7 @@
 package portstest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +35,34 @@ func poisonBecomesADeadLetter(t *brokerT) {
 
 	_, others := t.consume(b, other)
 	require.Equal(t, poison.UUID, t.receiveAcked(others, 1)[0].UUID, "the other group's is its own affair")
+	t.requireNoDeadLetter(b, letters)
+}
+
+// No consumer lives to nack it. What comes behind it is handled, and not blamed.
+func killerBecomesADeadLetter(t *brokerT) {
+	b := t.open(group)
+	killer, behind := newMessage("subject", "{}"), newMessages(2*BrokerConcurrency)
+	require.NoError(t, b.Publish(topic, append(message.Messages{killer}, behind...)...))
+	missing := behind.IDs()
+	for range BrokerMaxDeliveries {
+		dying := t.open(group)
+		_, msgs := t.consume(dying, group)
+		for m := t.receive(msgs); m.UUID != killer.UUID; m = t.receive(msgs) {
+			require.True(t, m.Ack())
+			missing = slices.DeleteFunc(missing, func(id string) bool { return id == m.UUID })
+		}
+		t.Sever(t.T, dying)
+	}
+
+	last := newMessage("last", "{}")
+	require.NoError(t, b.Publish(topic, last))
+	_, msgs := t.consume(b, group)
+	t.receiveUntil(msgs, append(missing, last.UUID)...)
+	letters := t.consumeDead(b)
+	letter := t.receiveDead(letters)
+	require.Equal(t, killer.UUID, letter.UUID)
+	require.Equal(t, string(killer.Payload), string(letter.Payload))
+	require.Contains(t, letter.Metadata.Get(ports.MetaDeadReason), strconv.Itoa(BrokerMaxDeliveries))
 	t.requireNoDeadLetter(b, letters)
 }
 
