@@ -92,7 +92,9 @@ func (s *subscription) clientOptions() []kgo.Opt {
 		kgo.RebalanceTimeout(s.opts.RebalanceTimeout + s.opts.Timeout),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(commitEvery),
+		kgo.WithContext(s.withCounts(context.Background())), // of the commits that are made by themselves
 		kgo.OnPartitionsAssigned(s.assign),
+		kgo.OnOffsetsFetched(s.fetched),
 		kgo.OnPartitionsRevoked(s.revoke),
 		kgo.OnPartitionsLost(s.lost),
 		kgo.WithHooks(s),
