@@ -39,6 +39,7 @@ start goes on from there.`,
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "`host:port` to serve on (default what the config says, 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&roles, "roles", "", "what this process runs: a `list` of api, relay and worker (default what the config says, all)")
+	complete(cmd, "roles", "api", "relay", "worker", "api,relay", "api,worker", "relay,worker")
 	return cmd
 }
 

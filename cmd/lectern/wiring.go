@@ -28,9 +28,9 @@ import (
 
 // What nobody has yet had reason to configure.
 const (
-	watchPoll    = time.Second // how soon another process's event reaches a watcher
-	backoffFirst = time.Second // after the first failure, of a publish or a job
-	backoffMax   = time.Minute
+	watchPoll    = time.Second      // how soon another process's event reaches a watcher
+	backoffFirst = time.Second      // after the first failure, of a publish or a job
+	backoffMax   = 20 * time.Second // less than a relay may be silent before health calls it stuck
 )
 
 // wire is the service with the roles of the config. What is not of a role is
