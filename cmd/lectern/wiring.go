@@ -42,7 +42,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail
 	return fx.Options(
 		parts,
 		fx.Supply(fx.Annotate(l, fx.As(new(net.Listener)))),
-		fx.Invoke(prepareBroker, runBackup, runWorkers, runRelay, runRetention, watchServer, serveAPI),
+		fx.Invoke(prepareBroker, runNotifier, runListener, runBackup, runWorkers, runRelay, runRetention, watchServer, serveAPI),
 	), nil
 }
 
@@ -130,7 +130,7 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
+		newCourses, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
 	))
 }
 
@@ -145,11 +145,14 @@ func newCourses(
 }
 
 func newRelay(
-	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, backoff app.Backoff,
+	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, listener *app.EntryListener,
+	backoff app.Backoff,
 ) *app.Relay {
 	return app.NewRelay(app.RelayDeps{
-		Outbox: outbox, Broker: broker, Wake: signals.Entries, Backoff: backoff, Now: time.Now, Log: log,
-		Config: app.RelayConfig(c.Relay),
+		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+		Config: app.RelayConfig{
+			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
+		},
 	})
 }
 
