@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/dig"
 	"go.uber.org/fx"
 
@@ -183,11 +184,33 @@ func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgr
 	if err != nil {
 		return useRole(key, c.Postgres.RolePrefix+"_"+string(duty), err)
 	}
+	if duty == postgres.Relay && c.Relay.Listen {
+		return tryListening(ctx, pool)
+	}
 	if duty != postgres.App {
 		return nil
 	}
 	if err := postgres.CheckVersion(ctx, pool, latest); err != nil {
 		return inputError{err}
+	}
+	return nil
+}
+
+// tryListening warns when the relay would not hear of other processes' entries.
+func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
+	sender, err := postgres.NewNotifier(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	listener := postgres.NewListener(pool, sender)
+	listener.HearTimeout = tryTimeout / 4
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hears := false
+	err = listener.ListenForEntries(ctx, func() { hears = true; cancel() }, func() {})
+	if !hears {
+		return warned{err.Error()}
 	}
 	return nil
 }
