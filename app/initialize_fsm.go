@@ -59,7 +59,7 @@ func (s *CourseService) initialize(
 	}
 	result, err := s.Commands.InitializeFSM(ctx, c)
 	if err == nil {
-		s.Signals.Committed()
+		s.Signals.committed()
 	}
 	return result, err
 }

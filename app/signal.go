@@ -40,8 +40,8 @@ type Signals struct {
 // NewSignals makes the signals of a process.
 func NewSignals() Signals { return Signals{NewSignal(), NewSignal(), NewSignal()} }
 
-// Committed tells that a transaction with entries, and so with events, is done.
-func (s Signals) Committed() {
+// committed tells that a transaction with entries, and so with events, is done.
+func (s Signals) committed() {
 	s.Entries.Notify()
 	s.Events.Notify()
 	s.committedEntries.Notify()

@@ -25,22 +25,24 @@ type EntryNotifier struct {
 	signals  Signals
 	backoff  Backoff
 	log      *slog.Logger
+
+	committed <-chan struct{} // closed by what committed since the notifier was made
 }
 
 // NewEntryNotifier makes a notifier; Run starts it.
 func NewEntryNotifier(notifier ports.EntryNotifier, signals Signals, backoff Backoff, log *slog.Logger) *EntryNotifier {
-	return &EntryNotifier{notifier, signals, backoff, log}
+	return &EntryNotifier{notifier, signals, backoff, log, signals.committedEntries.C()}
 }
 
 // Run notifies until ctx ends, and then once more for what committed last. What
-// can't be sent is sent again after a delay. It returns nil.
-func (n *EntryNotifier) Run(ctx context.Context) error {
-	committed := n.signals.committedEntries.C()
+// can't be sent is sent again after a delay.
+func (n *EntryNotifier) Run(ctx context.Context) {
+	committed := n.committed
 	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
 			if !isClosed(committed) {
-				return nil
+				return
 			}
 		case <-committed:
 		}
@@ -52,7 +54,7 @@ func (n *EntryNotifier) Run(ctx context.Context) error {
 			wait(ctx, notifyGap, nil)
 		case ctx.Err() != nil:
 			n.log.WarnContext(ctx, "last entries not told to other processes, whose relays will find them by polling", "error", err)
-			return nil
+			return
 		default:
 			failures++
 			logOutage(ctx, n.log, failures, "can't tell other processes of new entries, whose relays find them by polling meanwhile", err)
@@ -86,9 +88,8 @@ func NewEntryListener(listener ports.EntryListener, signals Signals, backoff Bac
 // relay must look for itself.
 func (l *EntryListener) Hears() bool { return l.hears.Load() }
 
-// Run listens until ctx ends, and again after a delay when that fails. It
-// returns nil.
-func (l *EntryListener) Run(ctx context.Context) error {
+// Run listens until ctx ends, and again after a delay when that fails.
+func (l *EntryListener) Run(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
 		err := l.listener.ListenForEntries(ctx, l.ready, l.signals.Entries.Notify)
 		if ctx.Err() != nil {
@@ -103,7 +104,6 @@ func (l *EntryListener) Run(ctx context.Context) error {
 		wait(ctx, l.backoff.Delay(failures), nil)
 	}
 	l.hears.Store(false)
-	return nil
 }
 
 // ready wakes the relay for what was missed.

@@ -84,12 +84,12 @@ func notifying(t *testing.T, w *wire) (signals app.Signals, stop func()) {
 	signals = app.NewSignals()
 	n := app.NewEntryNotifier(w, signals, wakeBackoff(), quiet())
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { n.Run(ctx) })
 	synctest.Wait()
 	return signals, func() {
 		cancel()
-		require.NoError(t, <-done)
+		running.Wait()
 	}
 }
 
@@ -165,9 +165,9 @@ func TestListenerWakesTheRelayForWhatItHearsAndForWhatItMayHaveMissed(t *testing
 		w.setDown(true)
 		l := app.NewEntryListener(w, signals, wakeBackoff(), quiet())
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
 		woken := signals.Entries.C()
-		go func() { done <- l.Run(ctx) }()
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
 		step := func(what string, hears bool) {
 			synctest.Wait()
 			require.Equal(t, hears, l.Hears(), what)
@@ -192,7 +192,7 @@ func TestListenerWakesTheRelayForWhatItHearsAndForWhatItMayHaveMissed(t *testing
 		time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
 		step("it listens again, after a first delay", true)
 		cancel()
-		require.NoError(t, <-done)
+		running.Wait()
 		require.False(t, l.Hears())
 	})
 }

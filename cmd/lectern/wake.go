@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"go.uber.org/fx"
@@ -43,13 +44,22 @@ func wakeBackoff() app.Backoff {
 	return app.Backoff{Base: wakeBackoffFirst, Max: wakeBackoffMax, Random: rand.Float64}
 }
 
-// runNotifier starts before the producers and so stops after them.
-func runNotifier(lc fx.Lifecycle, notifier *app.EntryNotifier, fail context.CancelCauseFunc) {
-	background(lc, fail, "notify of entries", notifier.Run)
+// runNotifier starts before the producers, and so goes on until they have
+// stopped: what they commit at the last is told too.
+func runNotifier(lc fx.Lifecycle, notifier *app.EntryNotifier) { runBeside(lc, notifier.Run) }
+
+func runListener(lc fx.Lifecycle, c configs.Config, listener *app.EntryListener) {
+	if c.Relay.Listen {
+		runBeside(lc, listener.Run)
+	}
 }
 
-func runListener(lc fx.Lifecycle, c configs.Config, listener *app.EntryListener, fail context.CancelCauseFunc) {
-	if c.Relay.Listen {
-		background(lc, fail, "listen for entries", listener.Run)
-	}
+// runBeside runs what never fails, and ends soon when it is told to.
+func runBeside(lc fx.Lifecycle, run func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	lc.Append(fx.StartStopHook(
+		func() { running.Go(func() { run(ctx) }) },
+		func() { cancel(); running.Wait() },
+	))
 }
