@@ -246,15 +246,15 @@ type looking struct {
 }
 
 func (l *looking) Claim(ctx context.Context, limit int) ([]domain.OutboxEntry, error) {
-	l.outbox.mu.Lock()
+	l.mu.Lock()
 	l.at = append(l.at, time.Now())
-	l.outbox.mu.Unlock()
+	l.mu.Unlock()
 	return l.outbox.Claim(ctx, limit)
 }
 
 func (l *looking) gaps() (gaps []time.Duration) {
-	l.outbox.mu.Lock()
-	defer l.outbox.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for i := range l.at[1:] {
 		gaps = append(gaps, l.at[i+1].Sub(l.at[i]))
 	}
@@ -265,7 +265,7 @@ func (l *looking) longest() time.Duration { return slices.Max(l.gaps()) }
 
 // forget begins anew at the last look.
 func (l *looking) forget() {
-	l.outbox.mu.Lock()
-	defer l.outbox.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.at = l.at[len(l.at)-1:]
 }
