@@ -80,7 +80,7 @@ default_pool_size = %d
 	go func() { ended <- run.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		_ = run.Process.Signal(syscall.SIGKILL) // it may have ended
-		_ = <-ended // killed
+		_ = <-ended                             // killed
 		if t.Failed() {
 			t.Logf("PgBouncer's last lines:\n%s", log)
 		}
