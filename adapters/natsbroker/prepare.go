@@ -10,7 +10,8 @@ import (
 	"lectern/ports"
 )
 
-// Prepare implements ports.Broker. A topic's dead topic comes first, so that
+// Prepare implements ports.Broker. It makes the stream of notes too (see unseen),
+// without which nobody can consume. A topic's dead topic comes first, so that
 // whoever consumes the topic can publish to it. What is there stays as it is.
 // One that runs out of time has made a part, and the next goes on from there.
 func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
