@@ -66,7 +66,8 @@ type Broker interface {
 	// back after a growing delay, and the death of its consumer in time, until
 	// it was handed out max_deliveries times (an option of each broker): then it
 	// becomes a dead letter (DeadTopic), as PublishDead makes them,
-	// MetaDeadOrigin included. (A death may go uncounted while a message before
+	// MetaDeadOrigin included. What a closing consumer gives back that it had
+	// in advance does not count. (A death may go uncounted while a message before
 	// it is unsettled.) So does at once, byte for byte, what is on the wire and
 	// can't be read as a message. Neither holds up any other.
 	Subscriber(group string) (message.Subscriber, error)

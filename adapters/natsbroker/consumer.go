@@ -37,11 +37,15 @@ func (c *consumer) Subscribe(ctx context.Context, topic string) (<-chan *message
 	if c.topics[topic] != nil {
 		return nil, fmt.Errorf("subscribe to %q: this consumer already does; make another", topic)
 	}
-	pull, err := newPuller(c.broker.conn, durable)
+	unseen, err := c.broker.unseenOf(ctx, durable)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to %q as %q: %w", topic, c.group, err)
+	}
+	pull, err := newPuller(c.broker.conn, durable, c.broker.opts.Concurrency)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to %q: %w", topic, c.broker.unreached(err))
 	}
-	sub := newSubscription(ctx, c.broker, topic, c.group, pull, lease)
+	sub := newSubscription(ctx, c.broker, topic, c.group, pull, unseen, lease)
 	c.topics[topic] = sub
 	c.running.Go(func() { //nolint:contextcheck // what is in hand may be finished after the end of ctx
 		sub.run()

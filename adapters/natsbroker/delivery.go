@@ -27,7 +27,8 @@ type delivery struct {
 	raw        *nats.Msg
 	origin     string // its place
 	sequence   uint64 // its place's number
-	deliveries int    // this one included
+	deliveries int    // by the server, this one included; not all were handed out
+	cleared    bool   // it may be handed out
 	m          *message.Message
 	unreadable error
 	release    context.CancelFunc // ends the context of m; nil before it has one

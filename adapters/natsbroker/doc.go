@@ -18,19 +18,23 @@
 // # Consuming
 //
 // A consumer asks for messages by requests of its own making (see puller), for as
-// many as its handlers can have in hand, and for more in advance only while they
-// are quick; when they become slow it gives those back. While a process lives it
-// begins the leases of all it holds anew, three times a lease; when it dies, the
-// server gives its messages to others.
+// many as its handlers can be given at once. While a process lives it begins the
+// leases of all it holds anew, three times a lease; when it dies, the server gives
+// its messages to others.
 //
 // An ack or a nack is sent and not waited for. One that does not reach the server
 // brings the message back after the lease: delivery is at least once, and
 // consumers need an inbox. A closing consumer waits until the server has these, and
 // gives back, in their order, the messages that nobody was given.
 //
-// The server counts deliveries, those included that were given back unseen. A
-// message that is nacked when it was delivered max_deliveries times becomes a dead
-// letter; so does one that comes after so many, since its consumers died of it.
+// The server counts deliveries, and can't subtract those that were given back
+// unseen. So these are noted before, in a stream beside those of the topics (see
+// unseen), and looked up when a message that was delivered before is nacked, or
+// comes after max_deliveries: nobody pays for it but they. A message that is nacked
+// when it was handed out max_deliveries times becomes a dead letter; so does one
+// that comes after so many, since its consumers died of it. What such a consumer
+// had taken besides, or was on its way when a connection broke, counts too: it
+// looks the same.
 //
 // # What it is not
 //

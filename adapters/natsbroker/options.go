@@ -55,7 +55,7 @@ type Options struct {
 	MaxAge time.Duration `koanf:"max_age"`
 
 	// Concurrency is how many messages of a topic a consumer hands out before
-	// one is settled; 1 or more, 4 by default.
+	// one is settled, and takes from the others at most; 1 or more, 4 by default.
 	Concurrency int `koanf:"concurrency"`
 
 	// MaxMessageBytes is the largest payload; 960 KiB by default, which leaves
@@ -71,9 +71,10 @@ type Options struct {
 	RetryDelay    time.Duration `koanf:"retry_delay"`
 	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
-	// MaxDeliveries is how often a message is handed out, and nacked or left by
-	// a consumer that died, before it becomes a dead letter; 100 by default,
-	// and 0 for without end.
+	// MaxDeliveries is how often a message is handed out and nacked, or taken
+	// by a consumer that died, before it becomes a dead letter; 100 by default,
+	// and 0 for without end. What a consumer gives back unseen when it closes
+	// does not count.
 	MaxDeliveries int `koanf:"max_deliveries"`
 
 	// Timeout bounds a call to the server, publishing a batch included; 100ms

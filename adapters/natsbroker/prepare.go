@@ -10,7 +10,8 @@ import (
 	"lectern/ports"
 )
 
-// Prepare implements ports.Broker. A topic's dead topic comes first, so that
+// Prepare implements ports.Broker. It makes the stream of notes too (see unseen),
+// without which nobody can consume. A topic's dead topic comes first, so that
 // whoever consumes the topic can publish to it. What is there stays as it is.
 // One that runs out of time has made a part, and the next goes on from there.
 func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
@@ -23,6 +24,11 @@ func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
 			missing, err = append(missing, err), nil
 		}
 		return err
+	}
+	if err := b.prepareUnseen(ctx); errors.Is(err, errMissing) {
+		missing = append(missing, err)
+	} else if err != nil {
+		return fmt.Errorf("prepare topics: %w", err)
 	}
 	for _, topic := range topics {
 		var err error
@@ -49,7 +55,7 @@ func (b *Broker) prepare(ctx context.Context, topic string, groups []string) err
 	if err != nil {
 		return err
 	}
-	stream, err := b.ensureStream(ctx, at)
+	stream, err := b.ensureStream(ctx, at, b.opts.streamConfig(at))
 	if err != nil {
 		return b.unreached(err)
 	}
@@ -66,14 +72,14 @@ func (b *Broker) prepare(ctx context.Context, topic string, groups []string) err
 	return nil
 }
 
-func (b *Broker) ensureStream(ctx context.Context, at place) (jetstream.Stream, error) {
+func (b *Broker) ensureStream(ctx context.Context, at place, config jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := b.js.Stream(ctx, at.stream)
 	switch {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 	case !b.opts.CreateTopics:
 		err = errMissing
 	default:
-		stream, err = b.js.CreateStream(ctx, b.opts.streamConfig(at))
+		stream, err = b.js.CreateStream(ctx, config)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // by somebody with other options
 			stream, err = b.js.Stream(ctx, at.stream)
 		}

@@ -20,10 +20,6 @@ const (
 	// pullBytes is, beside one message of the largest size, what a request asks
 	// for at most.
 	pullBytes = 16 << 20
-
-	// mostHeld is how many messages a subscription holds at most, in hand or
-	// not, unless its concurrency is higher.
-	mostHeld = 256
 )
 
 // durable is a group's consumer on the server.
@@ -47,7 +43,6 @@ type puller struct {
 	number int       // of the last request
 	waits  bool      // it waits for a message
 	left   int       // messages that it may still bring; 0: it is over
-	asked  int       // how many it asked for
 	since  time.Time // when
 	came   int       // how many it brought
 }
@@ -60,12 +55,14 @@ type pullRequest struct {
 	NoWait   bool          `json:"no_wait,omitempty"`
 }
 
-func newPuller(conn *nats.Conn, d durable) (*puller, error) {
+// newPuller makes one that asks for up to most messages at once. Requests that
+// are forgotten may bring some too.
+func newPuller(conn *nats.Conn, d durable, most int) (*puller, error) {
 	p := &puller{
 		conn:    conn,
 		subject: "$JS.API.CONSUMER.MSG.NEXT." + d.stream + "." + d.name,
 		inbox:   conn.NewInbox() + ".",
-		msgs:    make(chan *nats.Msg, 4*mostHeld), // and more would come again
+		msgs:    make(chan *nats.Msg, 64+4*most), // and more would come again
 	}
 	var err error
 	p.sub, err = conn.ChanSubscribe(p.inbox+"*", p.msgs)
@@ -93,7 +90,7 @@ func (p *puller) send(r pullRequest) error {
 	if err := p.conn.PublishRequest(p.subject, p.inbox+strconv.Itoa(p.number), request); err != nil {
 		return err
 	}
-	p.waits, p.left, p.asked, p.since, p.came = !r.NoWait, r.Batch, r.Batch, time.Now(), 0
+	p.waits, p.left, p.since, p.came = !r.NoWait, r.Batch, time.Now(), 0
 	return nil
 }
 
@@ -130,14 +127,6 @@ func (p *puller) overdue() bool {
 		limit += pullWait
 	}
 	return p.left > 0 && time.Since(p.since) > limit
-}
-
-// more asks for up to n messages of those that there are, and returns them.
-func (p *puller) more(ctx context.Context, n int) []*nats.Msg {
-	if p.ask(n) != nil {
-		return nil
-	}
-	return p.collect(ctx)
 }
 
 // collect returns what a request brings that does not wait, once it has ended.

@@ -12,10 +12,6 @@ import (
 	"lectern/ports"
 )
 
-// mostGathered bounds what a closing consumer puts in order. What is beyond it,
-// when thousands of retries are due, would come first.
-const mostGathered = 2000
-
 // settle waits for the handler's answer, and gives it to the server.
 func (s *subscription) settle(d *delivery) {
 	defer func() { s.settled <- d }()
@@ -27,23 +23,46 @@ func (s *subscription) settle(d *delivery) {
 	case <-s.handling.Done():
 		s.log.Warn("Message not settled before close_timeout, giving it back", "message", d.m.UUID)
 	}
-	if s.opts.givesUp(d.deliveries) && s.buries() && s.bury(d, fmt.Sprintf("nacked %d times", d.deliveries)) {
+	n := s.handOuts(d)
+	if s.opts.givesUp(n) && s.buries() && s.bury(d, fmt.Sprintf("nacked %d times", n)) {
 		s.answer(d, answerAck)
 		return
 	}
-	s.answer(d, answerLater(s.opts.retryDelay(d.deliveries)))
+	s.answer(d, answerLater(s.opts.retryDelay(n)))
+}
+
+// handOuts is how often a message was handed out, the present time included:
+// what was delivered, but given back unseen, does not count. Nor does what can't
+// be told now, since nothing must be given up for that.
+func (s *subscription) handOuts(d *delivery) int {
+	if d.deliveries == 1 {
+		return 1
+	}
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout/4) // nothing is handed out meanwhile
+	defer cancel()
+	counts, _, err := s.unseen.counts(ctx)
+	if err != nil {
+		s.log.Warn("Not known how often a message was handed out", "message", d.m.UUID, "error", s.broker.unreached(err))
+		return 1
+	}
+	return max(1, d.deliveries-counts[d.sequence])
 }
 
 // hopeless returns why a message should not be handed out, if it should not: it
 // is none, or takes its consumers with it, and so is never nacked.
 func (s *subscription) hopeless(d *delivery) string {
-	switch {
-	case !s.buries():
-	case d.unreadable != nil:
-		return fmt.Sprintf("not a message: %v", d.unreadable)
-	case s.opts.givesUp(d.deliveries - 1):
-		return fmt.Sprintf("handed out %d times, and never acknowledged", d.deliveries-1)
+	if !s.buries() || d.cleared {
+		return ""
 	}
+	if d.unreadable != nil {
+		return fmt.Sprintf("not a message: %v", d.unreadable)
+	}
+	if s.opts.givesUp(d.deliveries - 1) { // it may be
+		if before := s.handOuts(d) - 1; s.opts.givesUp(before) {
+			return fmt.Sprintf("handed out %d times, and never acknowledged", before)
+		}
+	}
+	d.cleared = true
 	return ""
 }
 
@@ -99,10 +118,14 @@ func (s *subscription) noteUnanswered(d *delivery, err error) {
 	}
 }
 
-// giveBack lets others have what was not handed out, in its order. The server
-// takes in turn what comes by one connection: what it says of the last one it
-// has done to all.
+// giveBack lets others have what was not handed out, in its order. That it was
+// not is noted before: one who takes it finds the note. The server takes in turn
+// what comes by one connection: what it says of the last one it has done to all.
 func (s *subscription) giveBack(ctx context.Context, ds []*delivery) {
+	if len(ds) == 0 {
+		return
+	}
+	s.noteUnseen(ctx, ds)
 	for i, d := range ds {
 		d.end()
 		s.held.release(d)
@@ -114,19 +137,18 @@ func (s *subscription) giveBack(ctx context.Context, ds []*delivery) {
 	}
 }
 
-// gather ends the requests, and puts all that they brought in order.
-//
-// What is given back is what the server gives out next, but behind what was given
-// back before. Of that, too, everything must be here.
+func (s *subscription) noteUnseen(ctx context.Context, ds []*delivery) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout/4) // the rest is for giving back
+	defer cancel()
+	if err := s.unseen.add(ctx, ds); err != nil {
+		s.log.Warn("What is given back counts as handed out", "messages", len(ds), "error", s.broker.unreached(err))
+	}
+}
+
+// gather ends the requests, and puts all that they brought in order. Given back,
+// it is what the server gives out next, in the same order.
 func (s *subscription) gather(ctx context.Context) {
 	s.holdAll(s.pull.collect(ctx))
-	for len(s.queue) > 0 && len(s.queue) < mostGathered && s.queue[len(s.queue)-1].deliveries > 1 {
-		more := s.pull.more(ctx, mostHeld)
-		if len(more) == 0 {
-			break
-		}
-		s.holdAll(more)
-	}
 	s.holdAll(s.pull.stop(ctx))
 	slices.SortFunc(s.queue, func(a, b *delivery) int { return cmp.Compare(a.sequence, b.sequence) })
 }

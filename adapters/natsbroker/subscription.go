@@ -11,9 +11,7 @@ import (
 )
 
 const (
-	quick    = 100 * time.Millisecond // see ask
-	stuck    = time.Second            // see unstick
-	firstGap = 50 * time.Millisecond  // between requests that fail
+	firstGap = 50 * time.Millisecond // between requests that fail
 	lastGap  = 5 * time.Second
 )
 
@@ -26,14 +24,13 @@ type subscription struct {
 	topic, group string
 	lease        time.Duration
 	pull         *puller
+	unseen       *unseen
 	out          chan *message.Message
 
 	queue  []*delivery // not handed out yet
 	held   *holdings   // these, and those in hand
 	inHand int
-	moved  time.Time // when the last one was handed out
 
-	size    int  // how many to hold
 	idle    bool // there was nothing of late
 	gap     time.Duration
 	waiting <-chan time.Time // nil, or until when not to ask
@@ -50,7 +47,7 @@ type subscription struct {
 	settling sync.WaitGroup
 }
 
-func newSubscription(ctx context.Context, b *Broker, topic, group string, pull *puller, lease time.Duration) *subscription {
+func newSubscription(ctx context.Context, b *Broker, topic, group string, pull *puller, unseen *unseen, lease time.Duration) *subscription {
 	s := &subscription{
 		broker:  b,
 		opts:    b.opts,
@@ -59,8 +56,8 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, pull *
 		group:   group,
 		lease:   lease,
 		pull:    pull,
+		unseen:  unseen,
 		out:     make(chan *message.Message),
-		size:    b.opts.Concurrency,
 		settled: make(chan *delivery, b.opts.Concurrency),
 	}
 	s.held = newHoldings(b.conn, s.log)
@@ -80,8 +77,6 @@ func (s *subscription) run() {
 	defer s.cutOff()
 	connected := s.broker.conn.StatusChanged(nats.CONNECTED)
 	defer s.broker.conn.RemoveStatusListener(connected)
-	look := time.NewTicker(stuck)
-	defer look.Stop()
 
 	for s.stopping.Err() == nil {
 		s.ask()
@@ -93,8 +88,6 @@ func (s *subscription) run() {
 			s.took(m)
 		case d := <-s.settled:
 			s.forget(d)
-		case <-look.C:
-			s.unstick()
 		case <-s.waiting:
 			s.waiting = nil
 		case <-connected: // whatever was asked before went with the connection
@@ -127,7 +120,6 @@ func (s *subscription) handedOut() {
 	s.queue[0] = nil
 	s.queue = s.queue[1:]
 	s.inHand++
-	s.moved = time.Now()
 	s.settling.Go(func() { s.settle(d) })
 }
 
@@ -159,37 +151,26 @@ func (s *subscription) forget(d *delivery) {
 	d.end()
 }
 
-// ask asks for messages if there is room. While handlers are slow that is no
-// more than they can have in hand: others of the group may be free. Whenever as
-// many came as were asked for, and were soon gone, there is room for twice as
-// many, so that the next ones are here before they are needed. When there was
-// nothing, it asks for the next one, and for more when that has come.
+// ask asks for as many messages as handlers could be given at once: others of the
+// group may be free for more. When there was nothing, it asks for the next one,
+// and for more when that has come.
 func (s *subscription) ask() {
 	if s.pull.overdue() {
 		s.pull.left = 0
 	}
-	held := s.held.count()
-	if s.pull.left > 0 || s.waiting != nil || (held >= s.opts.Concurrency && held > s.size/2) {
+	free := s.opts.Concurrency - s.held.count()
+	if s.pull.left > 0 || s.waiting != nil || free <= 0 {
 		return
 	}
 	var err error
 	switch {
 	case !s.idle:
-		s.resize()
-		err = s.pull.ask(s.size - held)
+		err = s.pull.ask(free)
 	case len(s.queue) == 0:
 		err = s.pull.await()
 	}
 	if err != nil {
 		s.failed(s.broker.unreached(err))
-	}
-}
-
-func (s *subscription) resize() {
-	if !s.pull.waits && s.pull.came >= s.pull.asked && time.Since(s.pull.since) < quick {
-		s.size = max(min(2*s.size, mostHeld), s.opts.Concurrency)
-	} else {
-		s.size = s.opts.Concurrency
 	}
 }
 
@@ -204,18 +185,4 @@ func (s *subscription) failed(err error) {
 func (s *subscription) pause() {
 	s.gap = min(max(2*s.gap, firstGap), lastGap)
 	s.waiting = time.After(s.gap)
-}
-
-// unstick gives back what was asked for when handlers were quick, and waits
-// since they are slow: others may be free. It does not wait for long, since
-// nothing is handed out meanwhile.
-func (s *subscription) unstick() {
-	if len(s.queue) <= s.opts.Concurrency || time.Since(s.moved) < stuck {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout/4)
-	defer cancel()
-	s.giveBack(ctx, s.queue[1:])
-	s.queue = s.queue[:1]
-	s.size = s.opts.Concurrency
 }

@@ -156,6 +156,7 @@ func brokerTests() []brokerTest {
 		{"MessagesSurviveAReopening", messagesSurviveAReopening},
 		{"CloseFinishesWhatIsInHand", closeFinishesWhatIsInHand},
 		{"CloseGivesBackWhatIsNotSettled", closeGivesBackWhatIsNotSettled},
+		{"WhatClosingConsumersGiveBackIsNotGivenUp", givenBackIsNotGivenUp},
 		{"TheEndOfItsContextEndsASubscription", contextEndsASubscription},
 		{"AClosedBrokerRefusesWork", closedBrokerRefusesWork},
 

@@ -72,6 +72,40 @@ func closeGivesBackWhatIsNotSettled(t *brokerT) {
 	t.requireNoneLeft(b, msgs)
 }
 
+// A message was not handed out by a consumer that had it in advance and closed
+// in peace, however many did. The first one is quick, and so may have many.
+func givenBackIsNotGivenUp(t *brokerT) {
+	const n, batch = 600, 100
+	b := t.open(group)
+	missing := map[string]bool{}
+	for range n / batch {
+		sent := newMessages(batch)
+		for _, m := range sent {
+			missing[m.UUID] = true
+		}
+		require.NoError(t, b.Publish(topic, sent...))
+	}
+	receive := func(msgs <-chan *message.Message) {
+		delete(missing, t.receiveAcked(msgs, 1)[0].UUID)
+	}
+
+	acks := n / 2
+	for range BrokerMaxDeliveries + 2 {
+		sub, msgs := t.consume(b, group)
+		for range acks {
+			receive(msgs)
+		}
+		acks = 1
+		require.NoError(t, sub.Close())
+	}
+
+	_, msgs := t.consume(b, group)
+	for len(missing) > 0 {
+		receive(msgs)
+	}
+	t.requireNoDeadLetter(b, t.consumeDead(b))
+}
+
 func contextEndsASubscription(t *brokerT) {
 	type key struct{}
 	b := t.open(group)
