@@ -21,9 +21,9 @@ func ids(entries []domain.OutboxEntry) []uuid.UUID {
 
 func (b *bundle) claim(t *testing.T) []domain.OutboxEntry {
 	t.Helper()
-	entries, err := b.outbox.Claim(t.Context(), 500)
+	claimed, err := b.outbox.Claim(t.Context(), b.lease, 500)
 	require.NoError(t, err)
-	return entries
+	return claimed.Entries
 }
 
 func (b *bundle) three(t *testing.T) (domain.Course, []domain.OutboxEntry) {
@@ -39,7 +39,7 @@ func TestPublishedEntriesAreProcessedAndNotClaimedAgain(t *testing.T) {
 	c, entries := b.three(t)
 	claimed := b.claim(t)
 	require.Equal(t, ids(entries), ids(claimed))
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{Published: claimed}))
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{Published: claimed}))
 	require.Empty(t, b.claim(t))
 
 	after, err := b.courses.Entries(t.Context(), b.caller, c.ID)
@@ -59,7 +59,7 @@ func TestFailedEntryHoldsBackItsCourseAndNoOther(t *testing.T) {
 	c, entries := b.three(t)
 	other, others := b.three(t)
 	b.claim(t)
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
 		Retry: []domain.FailedEntry{{Entry: entries[1], Reason: "no", Delay: time.Hour}},
 	}))
 	require.Equal(t, append([]uuid.UUID{entries[0].ID}, ids(others)...), ids(b.claim(t)))
@@ -102,7 +102,7 @@ func TestDeadEntryFailsItsCourse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c, entries := b.three(t)
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
 		Dead: []domain.FailedEntry{{Entry: entries[0], Reason: "too large for the broker"}},
 	}))
 	require.Equal(t, ids(entries)[1:], ids(b.claim(t)))
