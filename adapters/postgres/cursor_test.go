@@ -44,6 +44,7 @@ func TestCursor(t *testing.T) {
 		{"an unrelated writer does not hide one of ours", cursorFallsBackOnlyOverTheDone},
 		{"a prepared writer is waited for", cursorWaitsForThePrepared},
 		{"an entry in hand is not passed", cursorStaysBeforeTheUnsettled},
+		{"a partition that is won is seen from its start", cursorBeginsAnewWithMore},
 		{"another connection begins anew", cursorBelongsToAConnection},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(newCursorT(t, server)) }) // one at a time
@@ -279,6 +280,17 @@ func cursorStaysBeforeTheUnsettled(c *cursorT) {
 		require.NoError(c, c.outbox.Settle(c.Context(), c.lease, domain.Settlement{Published: claimed.Entries[1:]}))
 		all = all[:1]
 	}
+}
+
+func cursorBeginsAnewWithMore(c *cursorT) {
+	all := c.lease
+	c.lease = ports.Lease{Partitions: all.Partitions[:63]}
+	elsewhere := uuid.New()
+	elsewhere[15] = 63
+	missed := addEntries(c.T, c.admin, elsewhere, 2)
+	c.requireAllPassed()
+	c.lease = all
+	require.Equal(c, missed, c.claim())
 }
 
 // What the server says after a crash may be older than what the cursor knows.
