@@ -22,10 +22,11 @@ import (
 
 // How much a fleet has to relay, in how many rounds of trouble.
 const (
-	fleetEntries = 20_000
-	fleetCourses = 200
-	fleetRounds  = 8
-	fleetWriters = 4
+	fleetEntries  = 10_000 // of each test
+	fleetCourses  = 200
+	fleetRounds   = 6
+	fleetWriters  = 4
+	entriesAtOnce = 10 // that one transaction adds to a course
 )
 
 // fleet is several processes that relay one outbox, while others write to it
@@ -79,7 +80,9 @@ func (f *fleet) start() *server {
 	return serve(f.t, dataDir(f.t), f.env...)
 }
 
-func (f *fleet) connect(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, f.db.Superuser) }
+func (f *fleet) connect(ctx context.Context) (*pgx.Conn, error) {
+	return pgx.Connect(ctx, f.db.Superuser)
+}
 
 // query asks the database; a server that is down is asked again.
 func (f *fleet) query(into any, sql string) {
@@ -121,25 +124,30 @@ func (f *fleet) write(n int) (done func()) {
 	for range fleetWriters {
 		own := rand.New(rand.NewPCG(f.rand.Uint64(), 1)) //nolint:gosec // nothing to guess
 		writers.Go(func() {
-			for left := n / fleetWriters; left > 0; left -= 10 {
-				_ = f.writeOnce(own, 10)
+			var conn *pgx.Conn
+			for left := n / fleetWriters; left > 0; left -= entriesAtOnce {
+				if conn == nil || conn.IsClosed() {
+					conn, _ = f.connect(f.t.Context()) // down: another time
+				}
+				if conn != nil {
+					_ = f.writeOnce(conn, own)
+				}
+			}
+			if conn != nil {
+				_ = conn.Close(f.t.Context())
 			}
 		})
 	}
 	return writers.Wait
 }
 
-func (f *fleet) writeOnce(own *rand.Rand, n int) error {
+func (f *fleet) writeOnce(conn *pgx.Conn, own *rand.Rand) error {
 	ctx := f.t.Context()
-	conn, err := f.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = tx.Rollback(ctx) }() // it may be over
 	course := f.courses[own.IntN(len(f.courses))]
 	if _, err := tx.Exec(ctx, `select lectern.lock_course($1)`, course); err != nil {
 		return err
@@ -147,7 +155,7 @@ func (f *fleet) writeOnce(own *rand.Rand, n int) error {
 	if _, err := tx.Exec(ctx, `select lectern.add_entries($1, 1, (
 		select jsonb_agg(jsonb_build_object('outbox_id', gen_random_uuid(), 'queue', ($2::text[])[1 + n % 2],
 		  'data', jsonb_build_object('course_id', $1::uuid))) from generate_series(1, $3) n), 'TEST', null)`,
-		course, fleetQueues(), n); err != nil {
+		course, fleetQueues(), entriesAtOnce); err != nil {
 		return err
 	}
 	switch own.IntN(20) {
