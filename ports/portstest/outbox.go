@@ -263,7 +263,9 @@ func outboxFences(t *outboxT) {
 	next := t.start("next")
 	require.Len(t, next.lease.Partitions, ports.OutboxPartitions)
 
-	failed := func(e domain.OutboxEntry) []domain.FailedEntry { return []domain.FailedEntry{{Entry: e, Reason: "late"}} }
+	failed := func(e domain.OutboxEntry) []domain.FailedEntry {
+		return []domain.FailedEntry{{Entry: e, Reason: "late"}}
+	}
 	frozen.settle(domain.Settlement{Published: claimed[:1], Retry: failed(claimed[1]), Dead: failed(claimed[2])})
 	require.Empty(t, frozen.claimIDs(), "it may not claim any more")
 	for _, id := range ids { // each alone: they are suspect
