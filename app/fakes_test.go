@@ -97,7 +97,7 @@ func (o *outbox) lease(what string) (ports.Lease, error) {
 	return o.held, o.holdErr
 }
 
-func (o *outbox) NextDue(context.Context) (time.Time, error) { return time.Time{}, nil }
+func (o *outbox) NextDue(context.Context) (time.Duration, bool, error) { return 0, false, nil }
 
 func (o *outbox) Stats(context.Context) (domain.OutboxStats, error) {
 	o.mu.Lock()

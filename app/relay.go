@@ -27,6 +27,10 @@ type RelayConfig struct {
 // pollGrowth is how much longer an idle relay waits each time.
 const pollGrowth = 1.5
 
+// dueAgain is between two looks at what is due, and still parked because
+// somebody has locked its course.
+const dueAgain = 50 * time.Millisecond
+
 // stuckAfter is how long a pass may take, beyond the longest poll, before the
 // relay counts as stuck.
 const stuckAfter = 20 * time.Second
@@ -104,11 +108,11 @@ func (r *Relay) Run(ctx context.Context) error {
 func (r *Relay) untilNextLook(ctx context.Context) time.Duration {
 	interval := time.Duration(r.poll.Load())
 	r.poll.Store(int64(min(time.Duration(float64(interval)*pollGrowth), r.Config.PollMax)))
-	due, err := r.Outbox.NextDue(ctx)
-	if err != nil || due.IsZero() {
+	due, parked, err := r.Outbox.NextDue(ctx)
+	if err != nil || !parked {
 		return interval // an error shows in the next pass
 	}
-	return max(0, min(interval, due.Sub(r.Now())))
+	return max(dueAgain, min(interval, due))
 }
 
 // rest waits as wait does, and meanwhile keeps the share of the outbox a fair

@@ -65,8 +65,9 @@ type Outbox interface {
 	// rest can't be.
 	Settle(ctx context.Context, lease Lease, s domain.Settlement) error
 
-	// NextDue returns when the next parked entry is due; zero if none is.
-	NextDue(ctx context.Context) (time.Time, error)
+	// NextDue returns how long it is, by the database's clock, until the next
+	// parked entry is due, 0 or less for one that is and a day at most; false if none will be.
+	NextDue(ctx context.Context) (time.Duration, bool, error)
 
 	// Stats counts the table, not a batch.
 	Stats(ctx context.Context) (domain.OutboxStats, error)

@@ -145,17 +145,23 @@ func plain(s string) string {
 }
 
 // NextDue implements ports.Outbox.
-func (s *Outbox) NextDue(ctx context.Context) (time.Time, error) {
-	var due *time.Time
-	err := s.pool.QueryRow(ctx, `select min(next_attempt_at) from job_outbox
-		where processed_at is null and dead_at is null and parked is not null`).Scan(&due)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read next due entry: %w", asDomain(err))
+func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var seconds *float64
+	err := within(ctx, s.pool, func(b *pgx.Batch) {
+		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from job_outbox
+			where processed_at is null and dead_at is null and parked is not null`).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
+	})
+	switch {
+	case err != nil:
+		return 0, false, fmt.Errorf("read next due entry: %w", asDomain(err))
+	case seconds == nil:
+		return 0, false, nil
 	}
-	if due == nil {
-		return time.Time{}, nil
-	}
-	return *due, nil
+	const most = 24 * time.Hour // a date may be thousands of years away
+	return time.Duration(min(*seconds, most.Seconds()) * float64(time.Second)), true, nil
 }
 
 // Stats implements ports.Outbox.

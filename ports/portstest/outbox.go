@@ -212,6 +212,9 @@ func outboxSettles(t *outboxT) {
 	require.NoError(t, err)
 	require.Zero(t, stats.Depth)
 	require.NotNil(t, stats.LastProcessed)
+	_, parked, err := r.NextDue(t.Context())
+	require.NoError(t, err)
+	require.False(t, parked)
 }
 
 func outboxSeesLater(t *outboxT) {
@@ -232,9 +235,10 @@ func outboxParks(t *outboxT) {
 	claimed := r.claim(1000).Entries
 	r.settle(domain.Settlement{Retry: []domain.FailedEntry{{Entry: claimed[1], Reason: "no", Delay: time.Hour}}})
 	require.Equal(t, append([]uuid.UUID{ids[0]}, others...), r.claimIDs())
-	due, err := r.NextDue(t.Context())
+	due, parked, err := r.NextDue(t.Context())
 	require.NoError(t, err)
-	require.False(t, due.IsZero())
+	require.True(t, parked)
+	require.Greater(t, due, 30*time.Minute)
 }
 
 // outboxBuries lets an entry come due at once besides: it is ready again
