@@ -84,17 +84,21 @@ func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
 func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.Settlement) error {
 	partitions, tokens := fence(lease)
 	var errs []error
-	settle := func(n int, query string, what any) {
+	settle := func(n int, what any, queries ...string) {
 		if n == 0 {
 			return
 		}
-		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(query, partitions, tokens, what) }))
+		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) {
+			for _, query := range queries {
+				b.Queue(query, partitions, tokens, what)
+			}
+		}))
 	}
-	settle(len(settled.Published), `update job_outbox set processed_at = now(), last_attempt_at = now()
-		where seq = any ($3) and `+pending+` and partition_of(entity_id) = `+leased, seqs(settled.Published))
+	settle(len(settled.Published), seqs(settled.Published), `update job_outbox set processed_at = now(), last_attempt_at = now()
+		where seq = any ($3) and `+pending+` and partition_of(entity_id) = `+leased)
 	// After the published: what waits behind a failed entry is parked with it.
-	settle(len(settled.Retry), `select park_failed(`+fenced+`)`, failures(settled.Retry))
-	settle(len(settled.Dead), `select bury_entries(`+fenced+`)`, failures(settled.Dead))
+	settle(len(settled.Retry), failures(settled.Retry), `select park_failed(`+fenced+`)`)
+	settle(len(settled.Dead), failures(settled.Dead), `select bury_entries(`+fenced+`)`)
 	if s.alone && len(errs) == 0 {
 		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select acquit_alone($1, $2)`, partitions, tokens) }))
 	}
