@@ -78,6 +78,7 @@ var (
 // leases are given back. It returns nil: whatever goes wrong is logged, and
 // tried again after a delay.
 func (r *Relay) Run(ctx context.Context) error {
+	r.reached() // it has as long as any pass for the first one
 	defer r.lease.giveBack(ctx)
 	defer r.lease.keep(ctx)()
 	failures := 0

@@ -181,11 +181,19 @@ func TestARelayThatCanNotLeaseIsNotAlive(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(entry(t, domain.QueueSummarization))
 	o.holdErr = errors.New("database gone")
+	deps := relayDeps(o, newBroker())
+	var minutes atomic.Int64
+	began := time.Now()
+	deps.Now = func() time.Time { return began.Add(time.Duration(minutes.Load()) * time.Minute) }
+	deps.Config.PollMax = 30 * time.Second
+	deps.Config.PollMin = time.Second
 	ctx, cancel := context.WithCancel(t.Context())
-	relay := app.NewRelay(relayDeps(o, newBroker()))
+	relay := app.NewRelay(deps)
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
 	o.until(t, "it asked for leases twice", func(o *outbox) bool { return len(o.asked) > 1 })
+	require.True(t, relay.Alive(), "it has just begun")
+	minutes.Store(1)
 	require.False(t, relay.Alive())
 	require.Zero(t, o.claims)
 	cancel()

@@ -42,7 +42,7 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	}
 	entries, due, err := s.claimReady(ctx, lease, limit)
 	if err == nil && due {
-		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select unpark_due($1)`, limit) })
+		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.unpark_due($1)`, limit) })
 		if err == nil {
 			entries, _, err = s.claimReady(ctx, lease, limit)
 		}
@@ -69,16 +69,16 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 	opening := c.round == nil
 	err := within(ctx, s.conn, func(b *pgx.Batch) {
 		if opening {
-			b.Queue(`select last_seq, xid from outbox_horizon()`).QueryRow(func(row pgx.Row) error {
+			b.Queue(`select last_seq, xid from lectern.outbox_horizon()`).QueryRow(func(row pgx.Row) error {
 				return row.Scan(&horizon.upto, &horizon.xid)
 			})
 		}
 		b.Queue(`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_backend_pid(), exists (
-			select from job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now())`).
+			select from lectern.job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now())`).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due) })
 		// Behind a pooler the server process may be another each time.
-		b.Queue(`select `+entryColumns+` from job_outbox where `+pending+`
-			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and partition_of(entity_id) = `+leased+`
+		b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+`
+			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and lectern.partition_of(entity_id) = `+leased+`
 			order by seq limit $5`, partitions, tokens, c.backend, c.at, limit).
 			Query(collect(&entries, scanEntry))
 	})
@@ -123,7 +123,7 @@ func (s *Outbox) claimAlone(ctx context.Context, lease ports.Lease) (ports.Claim
 	var claimed ports.Claimed
 	partitions, tokens := fence(lease)
 	err := within(ctx, s.conn, func(b *pgx.Batch) {
-		b.Queue(`select `+entryColumns+`, crashes from claim_alone($1, $2) join job_outbox using (outbox_id)`, partitions, tokens).
+		b.Queue(`select `+entryColumns+`, crashes from lectern.claim_alone($1, $2) join lectern.job_outbox using (outbox_id)`, partitions, tokens).
 			Query(collect(&claimed.Entries, func(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 				return scanEntryAnd(row, &claimed.Crashes)
 			}))

@@ -26,7 +26,7 @@ func (s *Outbox) hold(ctx context.Context, holder string, ttl time.Duration, bal
 	var lease ports.Lease
 	suspects := false
 	err := within(ctx, s.pool, func(b *pgx.Batch) {
-		b.Queue(`select partition, token, suspect from hold_leases($1, $2, $3, $4)`, holder, ttl, balance, batch).
+		b.Queue(`select partition, token, suspect from lectern.hold_leases($1, $2, $3, $4)`, holder, ttl, balance, batch).
 			Query(collect(&lease.Partitions, func(row pgx.CollectableRow) (ports.LeasedPartition, error) {
 				var p ports.LeasedPartition
 				var suspect bool
@@ -49,7 +49,7 @@ func (s *Outbox) GiveBack(ctx context.Context, holder string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	s.disconnect(ctx)
-	err := within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select give_back_leases($1)`, holder) })
+	err := within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select lectern.give_back_leases($1)`, holder) })
 	if err != nil {
 		return fmt.Errorf("give back leases: %w", asDomain(err))
 	}

@@ -67,7 +67,7 @@ const pending = `processed_at is null and dead_at is null and parked is null`
 
 // leased are the partitions that a lease's tokens, $1 and $2, still hold. The
 // planner reads it once for all rows.
-const leased = `any (array(select l.partition::integer from leases l
+const leased = `any (array(select l.partition::integer from lectern.leases l
 	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)))`
 
 func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
@@ -94,13 +94,13 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 			}
 		}))
 	}
-	settle(len(settled.Published), seqs(settled.Published), `update job_outbox set processed_at = now(), last_attempt_at = now()
-		where seq = any ($3) and `+pending+` and partition_of(entity_id) = `+leased)
+	settle(len(settled.Published), seqs(settled.Published), `update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
+		where seq = any ($3) and `+pending+` and lectern.partition_of(entity_id) = `+leased)
 	// After the published: what waits behind a failed entry is parked with it.
-	settle(len(settled.Retry), failures(settled.Retry), `select park_failed(`+fenced+`)`)
-	settle(len(settled.Dead), failures(settled.Dead), `select bury_entries(`+fenced+`)`)
+	settle(len(settled.Retry), failures(settled.Retry), `select lectern.park_failed(`+fenced+`)`)
+	settle(len(settled.Dead), failures(settled.Dead), `select lectern.bury_entries(`+fenced+`)`)
 	if s.alone && len(errs) == 0 {
-		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select acquit_alone($1, $2)`, partitions, tokens) }))
+		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
@@ -110,7 +110,7 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 
 // fenced are those of the failures in $3 whose entries the lease still holds.
 const fenced = `(select coalesce(jsonb_agg(f.j), '[]') from jsonb_array_elements($3) as f (j)
-	join job_outbox o on o.outbox_id = (f.j->>'outbox_id')::uuid where partition_of(o.entity_id) = ` + leased + `)`
+	join lectern.job_outbox o on o.outbox_id = (f.j->>'outbox_id')::uuid where lectern.partition_of(o.entity_id) = ` + leased + `)`
 
 func seqs(entries []domain.OutboxEntry) []int64 {
 	out := make([]int64, len(entries))
@@ -154,7 +154,7 @@ func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	defer cancel()
 	var seconds *float64
 	err := within(ctx, s.pool, func(b *pgx.Batch) {
-		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from job_outbox
+		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox
 			where processed_at is null and dead_at is null and parked is not null`).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
 	})
@@ -174,8 +174,8 @@ func (s *Outbox) Stats(ctx context.Context) (domain.OutboxStats, error) {
 	err := s.pool.QueryRow(ctx, `
 		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null),
 		       min(created_at) filter (where dead_at is null),
-		       (select max(processed_at) from job_outbox where processed_at is not null)
-		from job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)
+		       (select max(processed_at) from lectern.job_outbox where processed_at is not null)
+		from lectern.job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)
 	if err != nil {
 		return domain.OutboxStats{}, fmt.Errorf("count outbox entries: %w", asDomain(err))
 	}
