@@ -55,6 +55,9 @@ func (o *outbox) Claim(_ context.Context, _ ports.Lease, limit int) (ports.Claim
 }
 
 func (o *outbox) Settle(ctx context.Context, _ ports.Lease, s domain.Settlement) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.changed.Notify()
@@ -73,7 +76,7 @@ func (o *outbox) Settle(ctx context.Context, _ ports.Lease, s domain.Settlement)
 		}
 	}
 	o.pending = left
-	return ctx.Err()
+	return nil
 }
 
 func (o *outbox) Hold(context.Context, string, time.Duration) (ports.Lease, error) {

@@ -64,8 +64,8 @@ func NewWorkers(deps WorkerDeps) *Workers {
 	return w
 }
 
-// Run works on every queue until ctx ends. Jobs in hand then are given back to
-// the broker, unless they are about to commit. It returns early only when a
+// Run works on every queue until ctx ends. Jobs in hand then are finished, or,
+// after the broker's close_timeout, given back to it. It returns early only when a
 // queue of the broker can't be subscribed to, or its subscription breaks off;
 // an old broker's is taken up again.
 func (w *Workers) Run(ctx context.Context) error {
@@ -161,8 +161,12 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 		w.Log.ErrorContext(ctx, "result refused", "course", step.Job.CourseID, "job", step.Job.OutboxID, "error", err)
 		verdict, err = w.Steps.Advance(ctx, domain.Step{Job: step.Job, Fail: "the result could not be stored; restart the course"})
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case step.Retry != nil || len(step.OnLast.Jobs) > 0: // which this job may have been
 		w.Signals.committed()
+	default:
+		w.Signals.Events.Notify()
 	}
 	return verdict, err
 }

@@ -21,12 +21,14 @@ import (
 	"lectern/ports"
 )
 
-// Config is what a Server is made of. The first four fields are required.
+// Config is what a Server is made of. The first two fields are required.
 type Config struct {
+	Health Health
+	Logger *slog.Logger
+
+	// Courses, and who may call them; without them health alone is served.
 	Courses       Courses
-	Health        Health
 	Authenticator ports.Authenticator
-	Logger        *slog.Logger
 
 	// MaxDocumentBytes bounds an uploaded document; 0 means
 	// domain.MaxDocumentBytes, which is also the most that it can be.
@@ -38,20 +40,23 @@ type Config struct {
 
 // Server serves the API on one port over HTTP/1.1 and, without TLS, HTTP/2.
 type Server struct {
-	http *http.Server
-	stop context.CancelFunc // ends streams
+	http  *http.Server
+	drain context.CancelFunc // ends readiness
+	stop  context.CancelFunc // ends streams
 }
 
 // New makes a server that does not listen yet.
 func New(c Config) *Server {
 	ctx, stop := context.WithCancel(context.Background())
+	ready, drain := context.WithCancel(ctx)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &Server{
-		stop: stop,
+		drain: drain,
+		stop:  stop,
 		http: &http.Server{
-			Handler:   handler(c, serving{ctx}),
+			Handler:   handler(c, serving{ctx: ctx, ready: ready}),
 			Protocols: &protocols,
 			// No bound on a whole request or answer: uploads may be slow and
 			// streams long. A peer that is gone is found by HTTP/2's pings.
@@ -72,6 +77,10 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	return nil
 }
+
+// Drain makes the server unready, and goes on: whoever sends it calls has time
+// to notice before Shutdown.
+func (s *Server) Drain() { s.drain() }
 
 // Shutdown stops the server: it takes no more calls, ends streams with
 // UNAVAILABLE, and waits for the other calls. When ctx ends first, it breaks
@@ -118,18 +127,23 @@ func handler(c Config, s serving) http.Handler {
 	p := probes{health: c.Health, serving: s, logger: c.Logger}
 	mux := http.NewServeMux()
 	p.register(mux)
+	services := []string{healthv1connect.HealthName}
 
-	path, courses := lecternv1connect.NewCourseServiceHandler(
-		courseService{courses: c.Courses, serving: s},
-		connect.WithRequestGate(authenticate(c.Authenticator, errs)),
-		bounds.decoded(),
-		strictCodecs(),
-		// The outermost first: what is recovered and refused is then mapped.
-		connect.WithInterceptors(errs),
-		connect.WithRecover(recovered),
-		connect.WithInterceptors(validate.NewInterceptor()),
-	)
-	mux.Handle(path, bounds.wrap(courses))
+	if c.Courses != nil {
+		services = append(services, lecternv1connect.CourseServiceName)
+		mux.HandleFunc("GET /{$}", p.index)
+		path, courses := lecternv1connect.NewCourseServiceHandler(
+			courseService{courses: c.Courses, serving: s},
+			connect.WithRequestGate(authenticate(c.Authenticator, errs)),
+			bounds.decoded(),
+			strictCodecs(),
+			// The outermost first: what is recovered and refused is then mapped.
+			connect.WithInterceptors(errs),
+			connect.WithRecover(recovered),
+			connect.WithInterceptors(validate.NewInterceptor()),
+		)
+		mux.Handle(path, bounds.wrap(courses))
+	}
 
 	// Health and reflection are open: they tell nothing about courses.
 	open := connect.WithHandlerOptions(
@@ -138,9 +152,9 @@ func handler(c Config, s serving) http.Handler {
 		connect.WithRecover(recovered),
 	)
 	mux.Handle(healthv1connect.NewHealthHandler(grpcHealth{
-		ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
+		services: append(services, ""), ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
 	}, open))
-	reflector := grpcreflect.NewStaticReflector(lecternv1connect.CourseServiceName, healthv1connect.HealthName)
+	reflector := grpcreflect.NewStaticReflector(services...)
 	path, v1 := grpcreflect.NewHandlerV1(reflector, open)
 	mux.Handle(path, s.endStreams(v1))
 	path, v1alpha := grpcreflect.NewHandlerV1Alpha(reflector, open)
