@@ -27,6 +27,11 @@ type outbox struct {
 	settled  []domain.Settlement
 	claims   int
 	claimErr error
+	crashes  int
+	held     ports.Lease
+	holdErr  error
+	claiming func()   // what happens meanwhile
+	asked    []string // which calls for leases there were
 	changed  *app.Signal
 }
 
@@ -34,18 +39,22 @@ func newOutbox(entries ...domain.OutboxEntry) *outbox {
 	return &outbox{pending: entries, changed: app.NewSignal()}
 }
 
-func (o *outbox) Claim(_ context.Context, limit int) ([]domain.OutboxEntry, error) {
+func (o *outbox) Claim(_ context.Context, _ ports.Lease, limit int) (ports.Claimed, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.changed.Notify()
 	o.claims++
-	if o.claimErr != nil {
-		return nil, o.claimErr
+	if o.claiming != nil {
+		o.claiming()
 	}
-	return append([]domain.OutboxEntry(nil), o.pending[:min(limit, len(o.pending))]...), nil
+	if o.claimErr != nil {
+		return ports.Claimed{}, o.claimErr
+	}
+	entries := append([]domain.OutboxEntry(nil), o.pending[:min(limit, len(o.pending))]...)
+	return ports.Claimed{Entries: entries, Crashes: o.crashes}, nil
 }
 
-func (o *outbox) Settle(ctx context.Context, s domain.Settlement) error {
+func (o *outbox) Settle(ctx context.Context, _ ports.Lease, s domain.Settlement) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -70,7 +79,28 @@ func (o *outbox) Settle(ctx context.Context, s domain.Settlement) error {
 	return nil
 }
 
-func (o *outbox) NextDue(context.Context) (time.Time, error) { return time.Time{}, nil }
+func (o *outbox) Hold(context.Context, string, time.Duration) (ports.Lease, error) {
+	return o.lease("hold")
+}
+
+func (o *outbox) Balance(context.Context, string, time.Duration, int) (ports.Lease, error) {
+	return o.lease("balance")
+}
+
+func (o *outbox) GiveBack(context.Context, string) error {
+	_, err := o.lease("give back")
+	return err
+}
+
+func (o *outbox) lease(what string) (ports.Lease, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.changed.Notify()
+	o.asked = append(o.asked, what)
+	return o.held, o.holdErr
+}
+
+func (o *outbox) NextDue(context.Context) (time.Duration, bool, error) { return 0, false, nil }
 
 func (o *outbox) Stats(context.Context) (domain.OutboxStats, error) {
 	o.mu.Lock()

@@ -20,7 +20,7 @@ func relayOn(t *testing.T, c *clock, o *outbox, b *broker) *app.Health {
 	relay := app.NewRelay(app.RelayDeps{
 		Outbox: o, Broker: b, Wake: app.NewSignal(), Now: c.now, Log: quiet(),
 		Backoff: app.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond, Random: func() float64 { return 0.5 }},
-		Config:  app.RelayConfig{BatchSize: 10, PollMin: time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5},
+		Config:  app.RelayConfig{BatchSize: 10, PollMin: time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -111,7 +111,7 @@ func TestRelaySettlesWhatItPublishedWhenItIsStopped(t *testing.T) {
 	}
 	relay := app.NewRelay(app.RelayDeps{
 		Outbox: o, Broker: b, Wake: app.NewSignal(), Now: time.Now, Log: quiet(),
-		Config: app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5},
+		Config: app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5, Lease: 10 * time.Second},
 	})
 	require.NoError(t, relay.Run(ctx))
 	require.Len(t, o.settled, 1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +20,16 @@ type RelayConfig struct {
 	BatchSize   int           // entries claimed at once
 	PollMin     time.Duration // between looks while there is work
 	PollMax     time.Duration // between looks when nothing came for long
-	MaxAttempts int           // failed publishes before an entry is dead
+	MaxAttempts int           // failed publishes, or deaths of relays, before an entry is dead
+	Lease       time.Duration // how long a relay that died keeps its partitions
 }
 
 // pollGrowth is how much longer an idle relay waits each time.
 const pollGrowth = 1.5
+
+// dueAgain is between two looks at what is due, and still parked because
+// somebody has locked its course.
+const dueAgain = 50 * time.Millisecond
 
 // pollUnheard bounds the poll interval while other processes' commits wake
 // nobody.
@@ -42,31 +48,44 @@ type RelayDeps struct {
 	Backoff Backoff
 	Now     func() time.Time
 	Log     *slog.Logger
+	Holder  string // its name as a holder of leases, unlike any other relay's
 	Config  RelayConfig
 }
 
-// Relay is the outbox processor: it claims pending entries, publishes each
-// topic's share as one batch, and settles them. One runs at a time.
+// Relay is the outbox processor: it claims pending entries of the partitions
+// that it leases, publishes each topic's share as one batch, and settles them.
+// Any number of relays share an outbox, each with an Outbox of its own.
 type Relay struct {
 	RelayDeps
 
-	passed atomic.Int64 // UnixNano of the last pass that reached the database
-	poll   atomic.Int64 // the present poll interval
+	lease  *lease
+	passed atomic.Pointer[time.Time] // the last pass that reached the database; not a number, whose clock may jump
+	poll   atomic.Int64              // the present poll interval
 }
 
 // NewRelay makes a relay; Run starts it.
 func NewRelay(deps RelayDeps) *Relay {
 	r := &Relay{RelayDeps: deps}
+	r.lease = newLease(LeaseConfig{deps.Holder, deps.Config.Lease, deps.Config.BatchSize}, deps.Outbox, deps.Now, deps.Log)
 	r.poll.Store(int64(deps.Config.PollMin))
 	return r
 }
 
-// errBrokerDown says that a batch, or a part of it, found no broker.
-var errBrokerDown = errors.New("broker unavailable")
+var (
+	// errBrokerDown says that a batch, or a part of it, found no broker.
+	errBrokerDown = errors.New("broker unavailable")
+	// errLeaseOver says that a batch, or a part of it, was not sent because it
+	// may be another relay's by now.
+	errLeaseOver = errors.New("lease lost")
+)
 
-// Run relays until ctx ends; what it holds then is settled first. It returns
-// nil: whatever goes wrong is logged, and tried again after a delay.
+// Run relays until ctx ends; what it has in hand then is settled first, and its
+// leases are given back. It returns nil: whatever goes wrong is logged, and
+// tried again after a delay.
 func (r *Relay) Run(ctx context.Context) error {
+	r.reached() // it has as long as any pass for the first one
+	defer r.lease.giveBack(ctx)
+	defer r.lease.keep(ctx)()
 	failures := 0
 	for ctx.Err() == nil {
 		woken := r.Wake.C() // before looking, so that no commit slips in between
@@ -84,7 +103,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.poll.Store(int64(r.Config.PollMin))
 		default:
 			failures = 0
-			wait(ctx, r.untilNextLook(ctx), woken)
+			r.rest(ctx, r.untilNextLook(ctx), woken)
 		}
 	}
 	return nil
@@ -99,38 +118,78 @@ func (r *Relay) untilNextLook(ctx context.Context) time.Duration {
 	}
 	interval := min(time.Duration(r.poll.Load()), longest)
 	r.poll.Store(int64(min(time.Duration(float64(interval)*pollGrowth), longest)))
-	due, err := r.Outbox.NextDue(ctx)
-	if err != nil || due.IsZero() {
+	due, parked, err := r.Outbox.NextDue(ctx)
+	if err != nil || !parked {
 		return interval // an error shows in the next pass
 	}
-	return max(0, min(interval, due.Sub(r.Now())))
+	return max(dueAgain, min(interval, due))
+}
+
+// rest waits as wait does, and meanwhile keeps the share of the outbox a fair
+// one. When that changes, or fails, it returns early.
+func (r *Relay) rest(ctx context.Context, d time.Duration, woken <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	share := r.lease.state.Load()
+	for ctx.Err() == nil {
+		if !wait(ctx, r.lease.untilBalance(), woken) {
+			return
+		}
+		lease, err := r.lease.current(ctx)
+		if err != nil || !slices.Equal(lease.Partitions, share.Partitions) {
+			return
+		}
+	}
 }
 
 // pass claims, publishes and settles one batch and returns its size.
 func (r *Relay) pass(ctx context.Context) (int, error) {
-	entries, err := r.Outbox.Claim(ctx, r.Config.BatchSize)
+	lease, err := r.lease.current(ctx)
 	if err != nil {
 		return 0, err
 	}
-	r.passed.Store(r.Now().UnixNano())
-	if len(entries) == 0 {
+	claimed, err := r.Outbox.Claim(ctx, lease, r.Config.BatchSize)
+	if err != nil {
+		return 0, err
+	}
+	r.reached()
+	if len(claimed.Entries) == 0 {
 		return 0, nil
 	}
-	settled, publishErr := r.publish(entries)
+	defer r.lease.working()()
+	settled, publishErr := r.send(lease, claimed)
 	// What was published is settled even while stopping: else it would be
 	// published again.
-	if err := r.Outbox.Settle(context.WithoutCancel(ctx), settled); err != nil {
+	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {
 		return 0, errors.Join(err, publishErr)
 	}
-	return len(entries), publishErr
+	return len(claimed.Entries), publishErr
+}
+
+// send publishes what was claimed, unless too many relays have died of it.
+func (r *Relay) send(lease ports.Lease, claimed ports.Claimed) (domain.Settlement, error) {
+	if claimed.Crashes < r.Config.MaxAttempts {
+		return r.publish(lease, claimed.Entries)
+	}
+	var settled domain.Settlement
+	for _, e := range claimed.Entries {
+		reason := fmt.Sprintf("%d relays in a row died while they sent this entry alone", claimed.Crashes)
+		r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", reason)
+		settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: reason})
+	}
+	return settled, nil
 }
 
 // publish sends each topic's entries as one batch and sorts them by what
-// became of them. Entries that found no broker are left as they are.
-func (r *Relay) publish(entries []domain.OutboxEntry) (domain.Settlement, error) {
+// became of them. Entries that found no broker are left as they are, and so are
+// those that are sent too late to be ours for certain.
+func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain.Settlement, error) {
 	var settled domain.Settlement
 	var down error
 	for _, batch := range byQueue(entries) {
+		if !r.lease.holds(lease) {
+			return settled, errors.Join(down, errLeaseOver)
+		}
 		failed := r.publishBatch(batch)
 		for _, e := range batch {
 			failure, ok := failed[e.ID.String()]
@@ -185,21 +244,31 @@ func byQueue(entries []domain.OutboxEntry) [][]domain.OutboxEntry {
 	return batches
 }
 
-// wait returns after d, or when ctx ends, or when woken is closed.
-func wait(ctx context.Context, d time.Duration, woken <-chan struct{}) {
+// wait returns after d, or when ctx ends, or when woken is closed; true if it
+// was the time.
+func wait(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
+		return false
 	case <-woken:
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
 // Alive reports whether the relay has reached the database lately.
 func (r *Relay) Alive() bool {
-	passed := time.Unix(0, r.passed.Load())
-	return r.Now().Sub(passed) < r.Config.PollMax+stuckAfter
+	passed := r.passed.Load()
+	return passed != nil && r.Now().Sub(*passed) < r.Config.PollMax+stuckAfter
+}
+
+// reached notes that a pass has reached the database.
+func (r *Relay) reached() {
+	now := r.Now()
+	r.passed.Store(&now)
 }
 
 // PollInterval returns the present interval between looks at an idle outbox.

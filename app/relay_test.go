@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,8 @@ var errNoSubscriber = errors.New("this broker only publishes")
 // run starts a relay and stops it when the test ends; the signal wakes it.
 func run(t *testing.T, o *outbox, b *broker) *app.Signal {
 	t.Helper()
-	wake := app.NewSignal()
-	relay := app.NewRelay(app.RelayDeps{
-		Outbox: o, Broker: b, Wake: wake, Now: time.Now, Log: quiet(),
-		Backoff: app.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond, Random: func() float64 { return 0.5 }},
-		Config:  app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5},
-	})
+	deps := relayDeps(o, b)
+	relay := app.NewRelay(deps)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
@@ -32,7 +29,15 @@ func run(t *testing.T, o *outbox, b *broker) *app.Signal {
 		cancel()
 		require.NoError(t, <-done)
 	})
-	return wake
+	return deps.Wake
+}
+
+func relayDeps(o *outbox, b *broker) app.RelayDeps {
+	return app.RelayDeps{
+		Outbox: o, Broker: b, Wake: app.NewSignal(), Now: time.Now, Log: quiet(), Holder: "test",
+		Backoff: app.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond, Random: func() float64 { return 0.5 }},
+		Config:  app.RelayConfig{BatchSize: 10, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5, Lease: time.Minute},
+	}
 }
 
 func TestRelayPublishesEachTopicsShareAsOneBatchInOrder(t *testing.T) {
@@ -119,7 +124,7 @@ func TestRelayIsAliveWhileItReachesTheDatabase(t *testing.T) {
 	o := newOutbox()
 	relay := app.NewRelay(app.RelayDeps{
 		Outbox: o, Broker: newBroker(), Wake: app.NewSignal(), Now: func() time.Time { return now }, Log: quiet(),
-		Config: app.RelayConfig{BatchSize: 1, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+		Config: app.RelayConfig{BatchSize: 1, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: time.Minute},
 	})
 	require.False(t, relay.Alive(), "before its first pass")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -144,4 +149,101 @@ func TestDelayDoublesWithJitterUpToItsMost(t *testing.T) {
 		require.InDelta(t, seconds/2, low.Delay(n).Seconds(), 1e-9, n)
 		require.InDelta(t, seconds, high.Delay(n).Seconds(), 1e-3, n)
 	}
+}
+
+func TestAPoisonThatKillsRelaysIsBuriedUnsent(t *testing.T) {
+	t.Parallel()
+	poison := entry(t, domain.QueueSummarization)
+	o, b := newOutbox(poison), newBroker()
+	o.crashes = 5
+	run(t, o, b)
+	o.until(t, "buried", func(o *outbox) bool { return len(o.pending) == 0 })
+	require.Empty(t, o.settled[0].Published)
+	require.Equal(t, poison.ID, o.settled[0].Dead[0].Entry.ID)
+	require.Contains(t, o.settled[0].Dead[0].Reason, "5 relays in a row died")
+	require.Zero(t, b.batches)
+}
+
+func TestAStoppedRelayGivesBackItsLeases(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	ctx, cancel := context.WithCancel(t.Context())
+	relay := app.NewRelay(relayDeps(o, newBroker()))
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	o.until(t, "a look", func(o *outbox) bool { return o.claims > 0 })
+	cancel()
+	require.NoError(t, <-done)
+	require.Equal(t, []string{"balance", "give back"}, o.asked)
+}
+
+func TestARelayThatCanNotLeaseIsNotAlive(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(entry(t, domain.QueueSummarization))
+	o.holdErr = errors.New("database gone")
+	deps := relayDeps(o, newBroker())
+	var minutes atomic.Int64
+	began := time.Now()
+	deps.Now = func() time.Time { return began.Add(time.Duration(minutes.Load()) * time.Minute) }
+	deps.Config.PollMax = 30 * time.Second
+	deps.Config.PollMin = time.Second
+	ctx, cancel := context.WithCancel(t.Context())
+	relay := app.NewRelay(deps)
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	o.until(t, "it asked for leases twice", func(o *outbox) bool { return len(o.asked) > 1 })
+	require.True(t, relay.Alive(), "it has just begun")
+	minutes.Store(1)
+	require.False(t, relay.Alive())
+	require.Zero(t, o.claims)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// Frozen between claim and publish for longer than its lease, a relay sends
+// nothing: by its own clock, for the database might not answer.
+func TestAFrozenRelaySendsNothingLate(t *testing.T) {
+	t.Parallel()
+	o, b := newOutbox(entry(t, domain.QueueSummarization)), newBroker()
+	deps := relayDeps(o, b)
+	var late atomic.Int64
+	began := time.Now()
+	deps.Now = func() time.Time { return began.Add(time.Duration(late.Load())) }
+	o.claiming = func() {
+		if o.claims == 1 {
+			late.Store(int64(59 * time.Second)) // of 60, the last part of which is not used
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	relay := app.NewRelay(deps)
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	o.until(t, "published", func(o *outbox) bool { return len(o.settled) == 2 })
+	cancel()
+	require.NoError(t, <-done)
+	require.Empty(t, o.settled[0].Published)
+	require.Len(t, o.settled[1].Published, 1)
+	require.Equal(t, 1, b.batches)
+	require.Equal(t, "balance", o.asked[1], "before it sends again it asks what it still has")
+}
+
+// While one batch takes long, the lease is kept, without balancing.
+func TestALongBatchKeepsItsLease(t *testing.T) {
+	t.Parallel()
+	o, b := newOutbox(entry(t, domain.QueueSummarization)), newBroker()
+	deps := relayDeps(o, b)
+	deps.Config.Lease = 30 * time.Millisecond
+	b.fail = func(string, []*message.Message) error {
+		o.until(t, "the lease was extended", func(o *outbox) bool { return len(o.asked) > 3 })
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	relay := app.NewRelay(deps)
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+	o.until(t, "settled", func(o *outbox) bool { return len(o.settled) == 1 })
+	cancel()
+	require.NoError(t, <-done)
+	require.Equal(t, []string{"balance", "hold", "hold", "hold"}, o.asked[:4])
+	require.Len(t, o.settled[0].Published, 1)
 }

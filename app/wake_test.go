@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lectern/app"
-	"lectern/domain"
+	"lectern/ports"
 )
 
 var errDown = errors.New("the database is down")
@@ -207,7 +207,7 @@ func TestIdleRelayLooksLessOftenAndNeverTooSeldomWhileItHearsNothing(t *testing.
 		relay := app.NewRelay(app.RelayDeps{
 			Outbox: looks, Broker: newBroker(), Wake: wake, Now: time.Now, Log: quiet(), Backoff: wakeBackoff(),
 			Hears:  func() bool { mu.Lock(); defer mu.Unlock(); return hears },
-			Config: app.RelayConfig{BatchSize: 10, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+			Config: app.RelayConfig{BatchSize: 10, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -245,11 +245,11 @@ type looking struct {
 	at []time.Time
 }
 
-func (l *looking) Claim(ctx context.Context, limit int) ([]domain.OutboxEntry, error) {
+func (l *looking) Claim(ctx context.Context, lease ports.Lease, limit int) (ports.Claimed, error) {
 	l.mu.Lock()
 	l.at = append(l.at, time.Now())
 	l.mu.Unlock()
-	return l.outbox.Claim(ctx, limit)
+	return l.outbox.Claim(ctx, lease, limit)
 }
 
 func (l *looking) gaps() (gaps []time.Duration) {

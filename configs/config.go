@@ -74,6 +74,7 @@ type Relay struct {
 	PollMin     time.Duration `koanf:"poll_min"`
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
+	Lease       time.Duration `koanf:"lease"`        // how long a relay that died keeps its share of the outbox
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
 
@@ -149,7 +150,9 @@ func Default() Config {
 		Postgres: Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
-		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, Listen: true},
+		Relay: Relay{
+			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, Listen: true,
+		},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline: domain.PipelineAutomatic,
 		Retention: Retention{

@@ -19,6 +19,8 @@ const (
 	maxConcurrency = 1000
 	maxConns       = 1000
 	maxAttempts    = 100
+	minLease       = 500 * time.Millisecond
+	maxLease       = 10 * time.Minute
 	minTime        = 10 * time.Millisecond
 	maxTime        = day
 	maxPoll        = 30 * time.Second // so that health tells within a minute that the relay is stuck
@@ -126,6 +128,7 @@ func (l *loader) validateRelay(r Relay) {
 		l.problem("relay.poll_max", "must be relay.poll_min (%s) or more, is %s", r.PollMin, r.PollMax)
 	}
 	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
+	l.timeBetween("relay.lease", r.Lease, minLease, maxLease)
 }
 
 func (l *loader) validateRetention(r Retention, p Postgres) {

@@ -7,20 +7,67 @@ import (
 	"lectern/domain"
 )
 
-// Outbox is the relay's view of job_outbox.
+// OutboxPartitions is how many partitions the outbox has. A course, and so each
+// of its entries, is in one of them for good.
+const OutboxPartitions = 64
+
+// Lease is what a relay holds of the outbox, as it was at one moment. It is a
+// value: what is claimed under it is settled under it.
+type Lease struct {
+	Partitions []LeasedPartition
+}
+
+// LeasedPartition is one partition with its fencing token, which rises whenever
+// the partition goes to another holder, or back to the same one.
+type LeasedPartition struct {
+	Partition int16
+	Token     int64
+}
+
+// Claimed is what a relay has to send next.
+type Claimed struct {
+	Entries []domain.OutboxEntry
+	// Crashes is how many relays in a row died while they had this one entry in
+	// hand alone; 0 when there are several.
+	Crashes int
+}
+
+// Outbox is one relay's view of job_outbox. Relays share the outbox by leases
+// on its partitions. One goroutine claims and settles; Hold and Stats may be
+// called meanwhile. No call takes longer than a minute.
 type Outbox interface {
-	// Claim returns up to limit ready entries in commit order. It first makes
-	// ready what is due again. It does not mark what it returns: one relay
-	// runs at a time.
-	Claim(ctx context.Context, limit int) ([]domain.OutboxEntry, error)
+	// Hold extends the leases of holder to ttl from now, by the database's
+	// clock, and returns what it still holds. Each relay has a holder name of
+	// its own, of 1 to 200 characters.
+	Hold(ctx context.Context, holder string, ttl time.Duration) (Lease, error)
 
-	// Settle records what became of claimed entries, in one transaction. An
-	// entry settled already stays as it is. A dead entry fails its course,
-	// when the course is still on the entry's run.
-	Settle(ctx context.Context, s domain.Settlement) error
+	// Balance is Hold, and besides takes partitions that are free or whose
+	// holder's time has passed, or gives some back, so that all relays have
+	// about as many: for a relay that has nothing in hand. Of a partition that
+	// was not given back, the first entries, as many as a batch, are suspect.
+	Balance(ctx context.Context, holder string, ttl time.Duration, batch int) (Lease, error)
 
-	// NextDue returns when the next parked entry is due; zero if none is.
-	NextDue(ctx context.Context) (time.Time, error)
+	// GiveBack ends the holder's leases at once, and lets go of what the outbox
+	// keeps between calls. It may be used again.
+	GiveBack(ctx context.Context, holder string) error
+
+	// Claim returns up to limit ready entries of the lease's partitions that it
+	// still holds, in commit order within each course. It first makes ready
+	// what is due again. It does not mark what it returns: what is not settled
+	// is claimed again. While there are suspect entries it returns one of them,
+	// alone.
+	Claim(ctx context.Context, lease Lease, limit int) (Claimed, error)
+
+	// Settle records what became of entries claimed under a lease. Entries
+	// whose partition has gone to another holder since, or that were settled
+	// already, stay as they are. A dead entry fails its course, when the course
+	// is still on the entry's run. What was published is recorded even if the
+	// rest can't be.
+	Settle(ctx context.Context, lease Lease, s domain.Settlement) error
+
+	// NextDue returns how long it is, by the database's clock, until the next
+	// parked entry is due, 0 or less for one that is and a day at most; false if none will be.
+	NextDue(ctx context.Context) (time.Duration, bool, error)
 
 	// Stats counts the table, not a batch.
 	Stats(ctx context.Context) (domain.OutboxStats, error)

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,11 +18,21 @@ import (
 
 var _ ports.Outbox = (*Outbox)(nil)
 
-// Outbox implements ports.Outbox as the role lectern_relay.
-type Outbox struct{ pool *pgxpool.Pool }
+// Outbox implements ports.Outbox as the role lectern_relay. What it claims it
+// claims on a connection of its own, which its cursor is true of.
+type Outbox struct {
+	pool     *pgxpool.Pool
+	conn     *pgx.Conn // nil until the first claim, and when it broke
+	cursor   cursor
+	suspects atomic.Bool // some partition that is held may have suspect entries
+	alone    bool        // what was claimed last was claimed alone
+}
 
-// NewOutbox makes the relay's store on a pool of lectern_relay.
-func NewOutbox(pool *pgxpool.Pool) *Outbox { return &Outbox{pool} }
+// NewOutbox makes a relay's store on a pool of lectern_relay. The clock is for
+// time that passes, so it should be monotonic.
+func NewOutbox(pool *pgxpool.Pool, now func() time.Time) *Outbox {
+	return &Outbox{pool: pool, cursor: cursor{now: now}}
+}
 
 const entryColumns = `outbox_id, seq, entity_id, run, queue_name, job_data, job_options, created_at, processed_at,
 	attempts, coalesce(last_error, ''), next_attempt_at, dead_at`
@@ -28,9 +40,16 @@ const entryColumns = `outbox_id, seq, entity_id, run, queue_name, job_data, job_
 // scanEntry checks no rule: for the relay, one bad entry must not hold up the
 // others, and the table's constraints refuse it anyway.
 func scanEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
+	return scanEntryAnd(row)
+}
+
+// scanEntryAnd scans an entry's columns, and those that follow.
+func scanEntryAnd(row pgx.CollectableRow, more ...any) (domain.OutboxEntry, error) {
 	var e domain.OutboxEntry
-	err := row.Scan(&e.ID, &e.Seq, &e.CourseID, &e.Run, &e.Queue, &e.Data, &e.Options, &e.CreatedAt, &e.ProcessedAt,
-		&e.Attempts, &e.LastError, &e.NextAttemptAt, &e.DeadAt)
+	err := row.Scan(append([]any{
+		&e.ID, &e.Seq, &e.CourseID, &e.Run, &e.Queue, &e.Data, &e.Options, &e.CreatedAt, &e.ProcessedAt,
+		&e.Attempts, &e.LastError, &e.NextAttemptAt, &e.DeadAt,
+	}, more...)...)
 	return e, err
 }
 
@@ -46,43 +65,59 @@ func scanCheckedEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 // it reads the whole table.
 const pending = `processed_at is null and dead_at is null and parked is null`
 
-// Claim implements ports.Outbox.
-func (s *Outbox) Claim(ctx context.Context, limit int) ([]domain.OutboxEntry, error) {
-	var entries []domain.OutboxEntry
-	b := &pgx.Batch{}
-	b.Queue(`select lectern.unpark_due($1)`, limit)
-	b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+` order by seq limit $1`, limit).
-		Query(collect(&entries, scanEntry))
-	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("claim outbox entries: %w", asDomain(err))
+// leased are the partitions that a lease's tokens, $1 and $2, still hold. The
+// planner reads it once for all rows.
+const leased = `any (array(select l.partition::integer from lectern.leases l
+	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)))`
+
+func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
+	partitions, tokens = []int16{}, []int64{}
+	for _, p := range lease.Partitions {
+		partitions, tokens = append(partitions, p.Partition), append(tokens, p.Token)
 	}
-	return entries, nil
+	return partitions, tokens
 }
 
-// Settle implements ports.Outbox.
-func (s *Outbox) Settle(ctx context.Context, settled domain.Settlement) error {
-	b := &pgx.Batch{}
-	if len(settled.Published) > 0 {
-		seqs := make([]int64, len(settled.Published))
-		for i, e := range settled.Published {
-			seqs[i] = e.Seq
+// Settle implements ports.Outbox. It takes a transaction for each outcome: a
+// course that somebody has locked holds up its failed entries, not what was
+// published.
+func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.Settlement) error {
+	partitions, tokens := fence(lease)
+	var errs []error
+	settle := func(n int, what any, queries ...string) {
+		if n == 0 {
+			return
 		}
-		b.Queue(`update lectern.job_outbox set processed_at = now(), last_attempt_at = now() where seq = any($1) and `+pending, seqs)
+		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) {
+			for _, query := range queries {
+				b.Queue(query, partitions, tokens, what)
+			}
+		}))
 	}
+	settle(len(settled.Published), seqs(settled.Published), `update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
+		where seq = any ($3) and `+pending+` and lectern.partition_of(entity_id) = `+leased)
 	// After the published: what waits behind a failed entry is parked with it.
-	if len(settled.Retry) > 0 {
-		b.Queue(`select lectern.park_failed($1)`, failures(settled.Retry))
+	settle(len(settled.Retry), failures(settled.Retry), `select lectern.park_failed(`+fenced+`)`)
+	settle(len(settled.Dead), failures(settled.Dead), `select lectern.bury_entries(`+fenced+`)`)
+	if s.alone && len(errs) == 0 {
+		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
 	}
-	if len(settled.Dead) > 0 {
-		b.Queue(`select lectern.bury_entries($1)`, failures(settled.Dead))
-	}
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
 	}
 	return nil
+}
+
+// fenced are those of the failures in $3 whose entries the lease still holds.
+const fenced = `(select coalesce(jsonb_agg(f.j), '[]') from jsonb_array_elements($3) as f (j)
+	join lectern.job_outbox o on o.outbox_id = (f.j->>'outbox_id')::uuid where lectern.partition_of(o.entity_id) = ` + leased + `)`
+
+func seqs(entries []domain.OutboxEntry) []int64 {
+	out := make([]int64, len(entries))
+	for i, e := range entries {
+		out[i] = e.Seq
+	}
+	return out
 }
 
 type failureRow struct {
@@ -114,17 +149,23 @@ func plain(s string) string {
 }
 
 // NextDue implements ports.Outbox.
-func (s *Outbox) NextDue(ctx context.Context) (time.Time, error) {
-	var due *time.Time
-	err := s.pool.QueryRow(ctx, `select min(next_attempt_at) from lectern.job_outbox
-		where processed_at is null and dead_at is null and parked is not null`).Scan(&due)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read next due entry: %w", asDomain(err))
+func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var seconds *float64
+	err := within(ctx, s.pool, func(b *pgx.Batch) {
+		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox
+			where processed_at is null and dead_at is null and parked is not null`).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
+	})
+	switch {
+	case err != nil:
+		return 0, false, fmt.Errorf("read next due entry: %w", asDomain(err))
+	case seconds == nil:
+		return 0, false, nil
 	}
-	if due == nil {
-		return time.Time{}, nil
-	}
-	return *due, nil
+	const most = 24 * time.Hour // a date may be thousands of years away
+	return time.Duration(min(*seconds, most.Seconds()) * float64(time.Second)), true, nil
 }
 
 // Stats implements ports.Outbox.

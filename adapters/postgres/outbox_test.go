@@ -21,9 +21,9 @@ func ids(entries []domain.OutboxEntry) []uuid.UUID {
 
 func (b *bundle) claim(t *testing.T) []domain.OutboxEntry {
 	t.Helper()
-	entries, err := b.outbox.Claim(t.Context(), 500)
+	claimed, err := b.outbox.Claim(t.Context(), b.lease, 500)
 	require.NoError(t, err)
-	return entries
+	return claimed.Entries
 }
 
 func (b *bundle) three(t *testing.T) (domain.Course, []domain.OutboxEntry) {
@@ -39,7 +39,7 @@ func TestPublishedEntriesAreProcessedAndNotClaimedAgain(t *testing.T) {
 	c, entries := b.three(t)
 	claimed := b.claim(t)
 	require.Equal(t, ids(entries), ids(claimed))
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{Published: claimed}))
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{Published: claimed}))
 	require.Empty(t, b.claim(t))
 
 	after, err := b.courses.Entries(t.Context(), b.caller, c.ID)
@@ -59,13 +59,14 @@ func TestFailedEntryHoldsBackItsCourseAndNoOther(t *testing.T) {
 	c, entries := b.three(t)
 	other, others := b.three(t)
 	b.claim(t)
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
 		Retry: []domain.FailedEntry{{Entry: entries[1], Reason: "no", Delay: time.Hour}},
 	}))
 	require.Equal(t, append([]uuid.UUID{entries[0].ID}, ids(others)...), ids(b.claim(t)))
-	due, err := b.outbox.NextDue(t.Context())
+	due, parked, err := b.outbox.NextDue(t.Context())
 	require.NoError(t, err)
-	require.False(t, due.IsZero())
+	require.True(t, parked)
+	require.InDelta(t, time.Hour.Seconds(), due.Seconds(), 600)
 
 	// A command on the blocked course parks its entries too.
 	_, err = connect(t, b.db.Superuser).Exec(t.Context(), `select lectern.add_entries($1, 1, $2, 'TEST', null)`, c.ID,
@@ -102,7 +103,7 @@ func TestDeadEntryFailsItsCourse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c, entries := b.three(t)
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
 		Dead: []domain.FailedEntry{{Entry: entries[0], Reason: "too large for the broker"}},
 	}))
 	require.Equal(t, ids(entries)[1:], ids(b.claim(t)))
@@ -113,4 +114,34 @@ func TestDeadEntryFailsItsCourse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(1), stats.Dead)
 	require.Equal(t, int64(2), stats.Depth)
+}
+
+// Whoever has locked a course, for however long, holds up that course alone.
+func TestALockedCourseHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, entries := b.three(t)
+	locked, _ := b.three(t)
+	_, others := b.three(t)
+	b.claim(t)
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{Published: entries, Retry: []domain.FailedEntry{
+		{Entry: others[0], Reason: "not now"},
+	}}))
+	tx, err := connect(t, b.db.Superuser).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `update lectern.job_outbox set parked = 'delay', next_attempt_at = now() where entity_id = $1`, locked.ID)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	tx, err = connect(t, b.db.Superuser).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `select lectern.lock_course($1)`, locked.ID)
+	require.NoError(t, err)
+
+	require.Equal(t, ids(others), ids(b.claim(t)))
+	due, parked, err := b.outbox.NextDue(t.Context())
+	require.NoError(t, err)
+	require.True(t, parked)
+	require.LessOrEqual(t, due, time.Duration(0))
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Len(t, b.claim(t), 6)
 }

@@ -68,7 +68,8 @@ func TestARoleTouchesNoTableThatItWasNotGranted(t *testing.T) {
 		"idempotency_keys": {},
 		"fsm_events":       {},
 		"processed_jobs":   {},
-		"leases":           {"relay select", "relay update", "relay lock"},
+		"leases":           {"relay select"},
+		"relays":           {},
 		"retention_runs":   {},
 		"goose_db_version": {"app select", "worker select", "relay select"},
 	}
@@ -122,6 +123,8 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"initialize_fsm_with_outbox": {"app", "worker"},
 		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker,
 		"unpark_due": relay, "park_failed": relay, "bury_entries": relay, "run_retention": relay,
+		"partition_of": relay, "hold_leases": relay, "give_back_leases": relay, "claim_alone": relay, "acquit_alone": relay,
+		"outbox_horizon": relay, "take_leases": nobody,
 
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody, "guard_new_course": nobody,
 		"delete_with_course": nobody, "refuse_entry": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"lectern/domain"
 	"lectern/e2e/stack"
 	"lectern/migrations"
+	"lectern/ports"
 )
 
 func TestMain(m *testing.M) { stack.Main(m) }
@@ -28,6 +30,7 @@ type bundle struct {
 	commands *postgres.Commands
 	steps    *postgres.Steps
 	outbox   *postgres.Outbox
+	lease    ports.Lease // on all of the outbox
 	caller   domain.Identity
 }
 
@@ -36,15 +39,27 @@ func setup(t *testing.T) *bundle {
 	db := stack.Database(t)
 	migrate(t, db.Owner)
 	app := open(t, db.App)
-	return &bundle{
+	b := &bundle{
 		db:       db,
 		courses:  postgres.NewCourses(app),
 		reader:   postgres.NewCourses(open(t, db.App)),
 		commands: postgres.NewCommands(app),
 		steps:    postgres.NewSteps(open(t, db.Worker), "workers"),
-		outbox:   postgres.NewOutbox(open(t, db.Relay)),
+		outbox:   newOutbox(t, open(t, db.Relay)),
 		caller:   domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()},
 	}
+	lease, err := b.outbox.Balance(t.Context(), "test", time.Hour, 500)
+	require.NoError(t, err)
+	b.lease = lease
+	return b
+}
+
+// newOutbox makes a relay's store that is let go of when the test ends.
+func newOutbox(t *testing.T, pool *pgxpool.Pool) *postgres.Outbox {
+	t.Helper()
+	o := postgres.NewOutbox(pool, time.Now)
+	t.Cleanup(func() { _ = o.GiveBack(context.Background(), "nobody") }) // the server may be gone
+	return o
 }
 
 func migrate(t *testing.T, dsn string) {

@@ -369,9 +369,9 @@ func TestARowThatBreaksARuleIsRefusedByNameAndAsNobodysFault(t *testing.T) {
 	broken(`alter domain queue drop constraint queue_check; update job_outbox set queue_name = ''`)
 	_, err = b.courses.Entries(t.Context(), b.caller, c.ID)
 	refused(err, "queue_name")
-	entries, err := b.outbox.Claim(t.Context(), 10)
+	claimed, err := b.outbox.Claim(t.Context(), b.lease, 10)
 	require.NoError(t, err, "the relay goes on")
-	require.Len(t, entries, 1)
+	require.Len(t, claimed.Entries, 1)
 
 	broken(`alter domain course_style drop constraint course_style_check; update courses set style = 'boring'`)
 	_, err = b.courses.Get(t.Context(), b.caller, c.ID)
@@ -391,7 +391,7 @@ func TestFailuresAreRecordedWhateverTheirText(t *testing.T) {
 	b := setup(t)
 	c := b.course(t)
 	entries := b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID), job(t, domain.QueueStructureAnalysis, c.ID))
-	require.NoError(t, b.outbox.Settle(t.Context(), domain.Settlement{
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
 		Retry: []domain.FailedEntry{{Entry: entries[0], Reason: text}}, Dead: []domain.FailedEntry{{Entry: entries[1], Reason: text}},
 	}))
 	stored, err := b.courses.Entries(t.Context(), b.caller, c.ID)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -115,7 +116,7 @@ func storage() fx.Option {
 		func(db *database, cache ports.Cache, log *slog.Logger) ports.Commands {
 			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
 		},
-		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay) }, fx.As(new(ports.Outbox))),
+		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay, time.Now) }, fx.As(new(ports.Outbox))),
 		fx.Annotate(func(db *database) *postgres.Steps { return postgres.NewSteps(db.worker, ports.GroupWorkers) }, fx.As(new(ports.Steps))),
 	))
 }
@@ -184,8 +185,20 @@ func newRelay(
 		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
+			Lease: c.Relay.Lease,
 		},
+		Holder: holderName(),
 	})
+}
+
+// holderName names this process's relay among all that there are: for people
+// by host and process, for the leases by what no other has.
+func holderName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.100s/%d/%s", host, os.Getpid(), uuid.NewString())
 }
 
 // newDefence gives its commands as the workers' role, on any tenant's course,

@@ -1,0 +1,31 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What bounds a transaction of the relay. The server's bounds come first: a
+// client that has left can't tell it to stop.
+const (
+	callTimeout      = 30 * time.Second
+	statementTimeout = "20s"
+	lockTimeout      = "3s"
+)
+
+// sender is a connection, or a pool of them.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// within runs queries in one round trip and one transaction whose time is
+// bounded. The bounds are the transaction's, not the session's, which a pooler
+// may give to others.
+func within(ctx context.Context, on sender, queue func(*pgx.Batch)) error {
+	b := &pgx.Batch{}
+	b.Queue(`select set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)`, statementTimeout, lockTimeout)
+	queue(b)
+	return on.SendBatch(ctx, b).Close()
+}
