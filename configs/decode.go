@@ -67,6 +67,8 @@ func exactly(from, to reflect.Value) (any, error) {
 		return level(given)
 	}
 	switch kind := to.Kind(); {
+	case (kind == reflect.Struct || kind == reflect.Map) && from.Kind() != reflect.Map:
+		return nil, noSection(to.Type())
 	case kind >= reflect.Int && kind <= reflect.Int64:
 		return whole(from, to)
 	case kind == reflect.Bool:
@@ -77,6 +79,23 @@ func exactly(from, to reflect.Value) (any, error) {
 		return nil, notText(from, to)
 	}
 	return from.Interface(), nil
+}
+
+// noSection shows nothing of what was given: it may be a secret.
+func noSection(t reflect.Type) error {
+	if t.Kind() != reflect.Struct {
+		return errors.New("must be a section, not a single value")
+	}
+	return fmt.Errorf("must be a section with any of %s, not a single value", strings.Join(tags(t), ", "))
+}
+
+// tags are the keys of a section.
+func tags(t reflect.Type) []string {
+	var keys []string
+	for field := range t.Fields() {
+		keys = append(keys, field.Tag.Get("koanf"))
+	}
+	return keys
 }
 
 // notText shows what was given, unless it is a secret.

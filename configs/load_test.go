@@ -316,15 +316,22 @@ func TestAnIdentityIsNeeded(t *testing.T) {
 func TestBrokenYAMLIsRefusedWithItsLine(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"bad indentation": {"relay:\n  a: 1\n b: 2\n", "yaml: line"},
+		"bad indentation": {"relay:\n  a: 1\n b: 2\n", "my.yaml:3: did not find expected key"},
+		"an open bracket": {"listen: a\nrelay:\n  a: 1\n  b: 2\n  c: [1, 2\nlog: {}\n", "my.yaml:5: did not find expected ',' or ']'"},
+		"an open quote":   {"listen: a\ndata_dir: \"b\nrelay:\n  a: 1\n", "my.yaml:2: found unexpected end of stream"},
+		"a tab":           {"listen: a\nrelay:\n\ta: 1\n", "my.yaml:3: found character that cannot start any token"},
+		"no anchor":       {"listen: a\ndata_dir: *b\n", "my.yaml:2: unknown anchor 'b' referenced"},
+		"in line 1":       {"listen: }\n", "my.yaml:1: did not find expected node content"},
 		"a key twice":     {"listen: a\nlisten: b\n", `line 2: mapping key "listen" already defined at line 1`},
-		"a list":          {"- a\n", "line 1: cannot unmarshal"},
+		"a list":          {"- a\n", "my.yaml:1: must be a section with keys"},
+		"a secret":        {"\ns3cret\n", "my.yaml:2: must be a section with keys"},
 		"two documents":   {"listen: a\n---\nlisten: b\n", "it has more than one document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := configs.Load(request(write(t, tc.text)))
 			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "s3cret")
 		})
 	}
 }

@@ -34,10 +34,9 @@ func DecodeOptions(section map[string]any, options any) error {
 // strangers finds what a section holds and a struct has no field for.
 func strangers(name string, section map[string]any, t reflect.Type) []error {
 	var problems []error
-	var allowed []string
+	allowed := tags(t)
 	for field := range t.Fields() {
 		key := field.Tag.Get("koanf")
-		allowed = append(allowed, key)
 		if inner, nested := section[key].(map[string]any); nested && field.Type.Kind() == reflect.Struct {
 			problems = append(problems, strangers(join(name, key), inner, field.Type)...)
 		}

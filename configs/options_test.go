@@ -12,13 +12,14 @@ import (
 func TestOptionsAreDecodedStrictly(t *testing.T) {
 	t.Parallel()
 	type options struct {
-		Name  string        `koanf:"name"`
-		Count int           `koanf:"count"`
-		Wait  time.Duration `koanf:"wait"`
-		Hosts []string      `koanf:"hosts"`
-		TLS   configs.TLS   `koanf:"tls"`
-		Login configs.Login `koanf:"login"`
-		Small int16         `koanf:"small"`
+		Name  string            `koanf:"name"`
+		Count int               `koanf:"count"`
+		Wait  time.Duration     `koanf:"wait"`
+		Hosts []string          `koanf:"hosts"`
+		TLS   configs.TLS       `koanf:"tls"`
+		Login configs.Login     `koanf:"login"`
+		Small int16             `koanf:"small"`
+		Names map[string]string `koanf:"names"`
 	}
 	defaults := options{Name: "default", Count: 3, Wait: time.Second}
 	with := func(change func(*options)) options {
@@ -39,12 +40,17 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		"a list":          {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a list as text":  {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
 		"a section":       {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
-		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, login, small"}},
+		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, login, small, names"}},
 		"an unknown key in a section": {
 			section: map[string]any{"tls": map[string]any{"colour": 1, "enabled": 7}},
 			says:    []string{"unknown: tls.colour; allowed: enabled, ca_file", "tls.enabled: must be true or false, not 7"},
 		},
-		"a value for a section": {section: map[string]any{"tls": true}, says: []string{"tls"}},
+		"a value for a section": {section: map[string]any{"tls": true}, says: []string{"tls: must be a section with any of enabled, ca_file"}},
+		"a secret for a section": {
+			section: map[string]any{"login": "s3cret"},
+			says:    []string{"login: must be a section with any of user, user_file, password, password_file, not a single value"},
+		},
+		"a value for names": {section: map[string]any{"names": "x"}, says: []string{"names: must be a section, not a single value"}},
 		"several problems": {
 			section: map[string]any{"count": 1.5, "wait": 5, "x": 1},
 			says:    []string{"count: must be a whole number, not 1.5", "wait: must be a time with its unit", "unknown: x"},

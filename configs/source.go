@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -69,10 +70,13 @@ func parse(file string, text []byte) (source, error) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return s, nil // empty: the defaults
 	} else if err != nil {
-		return s, fmt.Errorf("read config %s: %w", file, err)
+		return s, fmt.Errorf("read config %s:%d: %s", file, brokenLine(text), complaint(err))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return s, fmt.Errorf("read config %s: it has more than one document: remove the second", file)
+	}
+	if root := document.Content[0]; root.Kind != yaml.MappingNode {
+		return s, fmt.Errorf("read config %s:%d: must be a section with keys, as in listen: 127.0.0.1:8080", file, root.Line)
 	}
 	// Also finds a key that is given twice.
 	if err := document.Decode(&s.values); err != nil {
@@ -80,6 +84,26 @@ func parse(file string, text []byte) (source, error) {
 	}
 	s.locate("", document.Content[0])
 	return s, nil
+}
+
+// brokenLine is where a text that is no YAML stops being some: the line after the
+// longest beginning that is. The library names where the list or section begins
+// that is broken, and not always that.
+func brokenLine(text []byte) int {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	end := len(text)
+	for n := len(lines) - 1; n > 0; n-- {
+		end -= len(lines[n])
+		if yaml.Unmarshal(text[:end], new(yaml.Node)) == nil {
+			return n + 1
+		}
+	}
+	return 1
+}
+
+// complaint is what the library says, without where.
+func complaint(err error) string {
+	return regexp.MustCompile(`^yaml: (line \d+: )?`).ReplaceAllString(err.Error(), "")
 }
 
 // locate records the keys of a mapping and of those within it. What is in a list

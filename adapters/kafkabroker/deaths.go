@@ -20,8 +20,9 @@ const (
 	// after its consumer died: each may be what killed it, and is its head then.
 	suspects = 100
 
-	// countPatience bounds the wait for a count to be committed. In a rebalance
-	// none can be, and the partitions that stay are handed out all the same.
+	// countPatience bounds a count's own commit; one that is under way is waited
+	// for besides, which the library can't be kept from. In a rebalance none can
+	// be made, and the partitions that stay are handed out all the same.
 	countPatience = time.Second
 
 	countFormat = "handed out %d times"
@@ -110,10 +111,26 @@ func (s *subscription) heads(parts []*partition) map[int32]kgo.EpochOffset {
 func (s *subscription) commit(ctx context.Context, heads map[int32]kgo.EpochOffset) error {
 	var failed error
 	s.client.CommitOffsetsSync(s.withCounts(ctx), map[string]map[int32]kgo.EpochOffset{s.name: heads},
-		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+		func(client *kgo.Client, commit *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+			s.committed(client, commit, answer, err)
 			failed = firstError(answer, err)
 		})
 	return failed
+}
+
+// committed is called after each commit. One that failed may have been stored or not:
+// then the next head is counted, whatever was before.
+func (s *subscription) committed(_ *kgo.Client, commit *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored := firstError(answer, err) == nil
+	for _, topic := range commit.Topics {
+		for _, committed := range topic.Partitions {
+			if p := s.parts[committed.Partition]; p != nil {
+				p.counted = stored && p.toCount
+			}
+		}
+	}
 }
 
 func firstError(answer *kmsg.OffsetCommitResponse, err error) error {
@@ -156,9 +173,9 @@ func (s *subscription) addCounts(commit *kmsg.OffsetCommitRequest) error {
 
 // countToCommit is what is committed with the head.
 func (p *partition) countToCommit() string {
-	p.counted = len(p.unsettled) > 0
+	p.toCount = len(p.unsettled) > 0
 	n := p.deaths
-	if p.counted {
+	if p.toCount {
 		n = p.unsettled[0].deaths
 		if !p.isClosed() {
 			n++

@@ -1,6 +1,8 @@
 package kafkabroker_test
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -73,4 +75,24 @@ func TestADeathWithNothingInHandIsNoMessagesFault(t *testing.T) {
 		require.Eventually(t, func() bool { return s.committed(t) == s.published(t, "topic") }, patience, tick)
 		die()
 	}
+}
+
+func TestAfterACommitThatFailedTheNextHeadIsCounted(t *testing.T) {
+	t.Parallel()
+	s := newShare(t, map[string]any{"partitions": 1})
+	s.publish(t, 2)
+	var failing atomic.Bool
+	failing.Store(true)
+	b := openWatching(t, s, s.kafka.Addresses[0], map[string]any{"concurrency": 1, "close_timeout": "10ms"}, func() error {
+		if failing.Load() {
+			return errors.New("broken for the test")
+		}
+		return nil
+	})
+	_, msgs := subscribe(t, b)
+	first := receive(t, msgs)
+	failing.Store(false)
+	require.True(t, first.Ack())
+	receive(t, msgs)
+	require.EqualValues(t, 1, s.committed(t), "it is handed out once it is committed as the head")
 }

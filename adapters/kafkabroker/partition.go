@@ -42,6 +42,7 @@ type partition struct {
 	suspects int  // how many more are handed out one by one
 	counting bool // its head is about to be handed out
 	counted  bool // what is committed says that something is in hand
+	toCount  bool // what is being committed says so
 
 	closed chan struct{} // closed when nothing more is handed out
 	idle   chan struct{} // closed after that, when nothing is in hand

@@ -48,6 +48,8 @@ type subscription struct {
 	stop     context.CancelFunc
 	handling context.Context // the messages' context; ends when they are given up
 	giveUp   context.CancelFunc
+	working  context.Context // the client's; ends when closing takes too long
+	cutOff   context.CancelFunc
 }
 
 var _ kgo.HookFetchRecordBuffered = (*subscription)(nil)
@@ -68,19 +70,21 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string) (*subs
 	}
 	s.stopping, s.stop = context.WithCancel(ctx)
 	s.handling, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	s.working, s.cutOff = context.WithCancel(s.withCounts(context.WithoutCancel(ctx)))
 	s.mu.Lock() // until there is a client: it may call back at once
 	defer s.mu.Unlock()
-	client, err := kgo.NewClient(append(s.clientOptions(context.WithoutCancel(ctx)), b.common...)...)
+	client, err := kgo.NewClient(append(s.clientOptions(), b.common...)...)
 	if err != nil {
 		s.stop()
 		s.giveUp()
+		s.cutOff()
 		return nil, err
 	}
 	s.client = client
 	return s, nil
 }
 
-func (s *subscription) clientOptions(ctx context.Context) []kgo.Opt {
+func (s *subscription) clientOptions() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumerGroup(s.opts.groupName(s.group, s.topic)),
 		kgo.ConsumeTopics(s.name),
@@ -92,7 +96,8 @@ func (s *subscription) clientOptions(ctx context.Context) []kgo.Opt {
 		kgo.RebalanceTimeout(s.opts.RebalanceTimeout + s.opts.Timeout),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(commitEvery),
-		kgo.WithContext(s.withCounts(ctx)), // of the commits that are made by themselves
+		kgo.AutoCommitCallback(s.committed),
+		kgo.WithContext(s.working),
 		kgo.OnPartitionsAssigned(s.assign),
 		kgo.OnOffsetsFetched(s.fetched),
 		kgo.OnPartitionsRevoked(s.revoke),
@@ -103,7 +108,10 @@ func (s *subscription) clientOptions(ctx context.Context) []kgo.Opt {
 }
 
 // run returns when the subscription has stopped, what was in hand is settled, or
-// given up, and committed, and the group is left.
+// given up, and committed, and the group is left. Closing takes CloseTimeout and
+// Timeout at most: then the client is cut off from whatever it waits for. The
+// contexts of its calls don't see to that: a commit waits for the one before, and
+// a client that closes ends its fetches by a request more.
 func (s *subscription) run() {
 	var slots, poller sync.WaitGroup
 	for range s.opts.Concurrency {
@@ -112,17 +120,20 @@ func (s *subscription) run() {
 	poller.Go(s.poll)
 	<-s.stopping.Done()
 	giveUp := time.AfterFunc(s.opts.CloseTimeout, s.giveUp)
+	cutOff := time.AfterFunc(s.opts.CloseTimeout+s.opts.Timeout, s.cutOff)
+	defer cutOff.Stop()
 	slots.Wait()
 	giveUp.Stop()
 	poller.Wait()
 	s.leave()
 	s.stop()
 	s.giveUp()
+	s.cutOff()
 }
 
 // leave commits, by revoke.
 func (s *subscription) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout)
 	defer cancel()
 	if err := s.client.LeaveGroupContext(ctx); err != nil {
 		s.log.Warn("Group not left, its partitions are consumed after the lease", "error", err)
