@@ -20,6 +20,7 @@ type RelayConfig struct {
 	PollMin     time.Duration // between looks while there is work
 	PollMax     time.Duration // between looks when nothing came for long
 	MaxAttempts int           // failed publishes before an entry is dead
+	OnDead      domain.OnDead // what becomes of what comes after a dead entry in its course
 }
 
 // pollGrowth is how much longer an idle relay waits each time.
@@ -119,7 +120,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 // publish sends each topic's entries as one batch and sorts them by what
 // became of them. Entries that found no broker are left as they are.
 func (r *Relay) publish(entries []domain.OutboxEntry) (domain.Settlement, error) {
-	var settled domain.Settlement
+	settled := domain.Settlement{HoldBehindDead: r.Config.OnDead == domain.OnDeadBlock}
 	var down error
 	for _, batch := range byQueue(entries) {
 		failed := r.publishBatch(batch)

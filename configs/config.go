@@ -69,6 +69,7 @@ type Relay struct {
 	PollMin     time.Duration `koanf:"poll_min"`
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
+	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
 }
 
 // Workers tunes the workers.
@@ -138,7 +139,7 @@ func Default() Config {
 		Postgres: Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
-		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5},
+		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline: domain.PipelineAutomatic,
 		Retention: Retention{

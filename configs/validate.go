@@ -113,6 +113,7 @@ func (l *loader) validateRelay(r Relay) {
 		l.problem("relay.poll_max", "must be relay.poll_min (%s) or more, is %s", r.PollMin, r.PollMax)
 	}
 	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
+	l.oneOf("relay.on_dead", string(r.OnDead), []string{string(domain.OnDeadContinue), string(domain.OnDeadBlock)})
 }
 
 func (l *loader) validateRetention(r Retention, p Postgres) {

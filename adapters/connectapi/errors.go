@@ -47,6 +47,7 @@ func codes() map[domain.Reason]connect.Code {
 		domain.ReasonDocumentUnreadable: connect.CodeInvalidArgument,
 		domain.ReasonDocumentEncrypted:  connect.CodeInvalidArgument,
 		domain.ReasonUnsupportedFormat:  connect.CodeInvalidArgument,
+		domain.ReasonEntryNotFound:      connect.CodeNotFound,
 		domain.ReasonUnauthenticated:    connect.CodeUnauthenticated,
 		domain.ReasonUnavailable:        connect.CodeUnavailable,
 		reasonInternal:                  connect.CodeInternal,

@@ -21,9 +21,10 @@ import (
 	"lectern/ports"
 )
 
-// Config is what a Server is made of. The first four fields are required.
+// Config is what a Server is made of. The first five fields are required.
 type Config struct {
 	Courses       Courses
+	Outbox        Outbox
 	Health        Health
 	Authenticator ports.Authenticator
 	Logger        *slog.Logger
@@ -119,8 +120,7 @@ func handler(c Config, s serving) http.Handler {
 	mux := http.NewServeMux()
 	p.register(mux)
 
-	path, courses := lecternv1connect.NewCourseServiceHandler(
-		courseService{courses: c.Courses, serving: s},
+	guarded := connect.WithHandlerOptions(
 		connect.WithRequestGate(authenticate(c.Authenticator, errs)),
 		bounds.decoded(),
 		strictCodecs(),
@@ -129,7 +129,10 @@ func handler(c Config, s serving) http.Handler {
 		connect.WithRecover(recovered),
 		connect.WithInterceptors(validate.NewInterceptor()),
 	)
+	path, courses := lecternv1connect.NewCourseServiceHandler(courseService{courses: c.Courses, serving: s}, guarded)
 	mux.Handle(path, bounds.wrap(courses))
+	path, outbox := lecternv1connect.NewOutboxServiceHandler(outboxService{c.Outbox}, guarded)
+	mux.Handle(path, bounds.wrap(outbox))
 
 	// Health and reflection are open: they tell nothing about courses.
 	open := connect.WithHandlerOptions(
@@ -140,7 +143,7 @@ func handler(c Config, s serving) http.Handler {
 	mux.Handle(healthv1connect.NewHealthHandler(grpcHealth{
 		ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
 	}, open))
-	reflector := grpcreflect.NewStaticReflector(lecternv1connect.CourseServiceName, healthv1connect.HealthName)
+	reflector := grpcreflect.NewStaticReflector(lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName)
 	path, v1 := grpcreflect.NewHandlerV1(reflector, open)
 	mux.Handle(path, s.endStreams(v1))
 	path, v1alpha := grpcreflect.NewHandlerV1Alpha(reflector, open)

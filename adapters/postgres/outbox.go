@@ -75,6 +75,9 @@ func (s *Outbox) Settle(ctx context.Context, settled domain.Settlement) error {
 	}
 	if len(settled.Dead) > 0 {
 		b.Queue(`select bury_entries($1)`, failures(settled.Dead))
+		if settled.HoldBehindDead {
+			b.Queue(`select hold_behind_dead($1)`, failures(settled.Dead))
+		}
 	}
 	if b.Len() == 0 {
 		return nil
@@ -131,7 +134,7 @@ func (s *Outbox) NextDue(ctx context.Context) (time.Time, error) {
 func (s *Outbox) Stats(ctx context.Context) (domain.OutboxStats, error) {
 	var st domain.OutboxStats
 	err := s.pool.QueryRow(ctx, `
-		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null),
+		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null and discarded_at is null),
 		       min(created_at) filter (where dead_at is null),
 		       (select max(processed_at) from job_outbox where processed_at is not null)
 		from job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)

@@ -133,10 +133,11 @@ func watchServer(lc fx.Lifecycle, db *database, fail context.CancelCauseFunc) {
 }
 
 func serveAPI(
-	lc fx.Lifecycle, c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health, l net.Listener,
+	lc fx.Lifecycle, c configs.Config, log *slog.Logger, courses *app.CourseService,
+	operator *app.OperatorService, health *app.Health, l net.Listener,
 	fail context.CancelCauseFunc,
 ) {
-	api := newAPI(c, log, courses, health)
+	api := newAPI(c, log, courses, operator, health)
 	background(lc, fail, "serve API", func(context.Context) error { return api.Serve(l) })
 	lc.Append(fx.StopHook(api.Shutdown))
 }

@@ -81,6 +81,7 @@ func quietly(log *slog.Logger) fxevent.Logger {
 func storage() fx.Option {
 	return fx.Module("storage", fx.Provide(
 		fx.Annotate(func(db *database) *postgres.Courses { return postgres.NewCourses(db.app) }, fx.As(new(ports.Courses))),
+		fx.Annotate(func(db *database) *postgres.Operator { return postgres.NewOperator(db.app) }, fx.As(new(ports.Operator))),
 		func(db *database, cache ports.Cache, log *slog.Logger) ports.Commands {
 			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
 		},
@@ -130,7 +131,7 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
+		newCourses, app.NewOperatorService, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
 	))
 }
 
@@ -179,9 +180,11 @@ func newWorkers(
 	})
 }
 
-func newAPI(c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health) *connectapi.Server {
+func newAPI(
+	c configs.Config, log *slog.Logger, courses *app.CourseService, operator *app.OperatorService, health *app.Health,
+) *connectapi.Server {
 	return connectapi.New(connectapi.Config{
-		Courses: courses, Health: health, Authenticator: connectapi.FixedIdentity(domain.Identity(c.Identity)), Logger: log,
+		Courses: courses, Outbox: operator, Health: health, Authenticator: connectapi.FixedIdentity(domain.Identity(c.Identity)), Logger: log,
 		MaxDocumentBytes: int(c.Documents.MaxBytes),
 	})
 }
