@@ -25,7 +25,7 @@ var _ healthv1connect.HealthHandler = grpcHealth{}
 
 // services are the names that can be asked about; "" is the server.
 func services() []string {
-	return []string{"", lecternv1connect.CourseServiceName, healthv1connect.HealthName}
+	return []string{"", lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName}
 }
 
 // Check implements healthv1connect.HealthHandler.
