@@ -9,9 +9,9 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// peerTables are of the same columns, checks and indexes as ours, and like ours
-// refer to a course by a foreign key where jobs are alone.
-// They have neither our trigger nor row security: the peers check by themselves.
+// peerTables are of the same columns, checks and indexes as ours. They have
+// neither foreign keys, nor our triggers, nor row security: the peers check by
+// themselves.
 const peerTables = `
 create table courses (like lectern.courses including all) with (fillfactor = 70);
 create table fsm_events (like lectern.fsm_events including all);

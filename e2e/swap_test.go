@@ -101,6 +101,7 @@ func TestBrokersAreSwappedWithWorkInFlight(t *testing.T) {
 		"from postgres to redis by a crash":    {onPostgres(firstSchema), onRedis(), syscall.SIGKILL},
 		"from redis to kafka in order":         {onRedis(), onKafka(), syscall.SIGTERM},
 		"from kafka to nats by a crash":        {onKafka(), onNATS(), syscall.SIGKILL},
+		"from nats to postgres in order":       {onNATS(), onPostgres(secondSchema), syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -63,11 +63,12 @@ type Broker interface {
 
 	// Subscriber returns a new consumer of a group, which the caller closes.
 	// Its Subscribe may be called once a topic. A nack brings the message
-	// back after a growing delay, until it was handed out max_deliveries times
-	// (an option of each broker): then it becomes a dead letter (DeadTopic), as
-	// PublishDead makes them, MetaDeadOrigin included. So does at once, byte
-	// for byte, what is on the wire and can't be read as a message. Neither
-	// holds up any other.
+	// back after a growing delay, and the death of its consumer in time, until
+	// it was handed out max_deliveries times (an option of each broker): then it
+	// becomes a dead letter (DeadTopic), as PublishDead makes them,
+	// MetaDeadOrigin included. (A death may go uncounted while a message before
+	// it is unsettled.) So does at once, byte for byte, what is on the wire and
+	// can't be read as a message. Neither holds up any other.
 	Subscriber(group string) (message.Subscriber, error)
 
 	// Prepare makes sure that topics and groups exist, and each topic's
@@ -107,7 +108,8 @@ type PublishFailure int
 
 // The failures.
 const (
-	// Unavailable: the broker could not be reached; nobody's attempt is spent.
+	// Unavailable: the broker could not be reached, or has lost a topic that it
+	// had; nobody's attempt is spent.
 	Unavailable PublishFailure = iota + 1
 	// Retryable: this message failed, and may succeed later.
 	Retryable

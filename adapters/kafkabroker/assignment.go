@@ -2,6 +2,8 @@ package kafkabroker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,7 +38,7 @@ func (s *subscription) revoke(ctx context.Context, _ *kgo.Client, revoked map[st
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	if err := s.client.CommitMarkedOffsets(ctx); err != nil {
+	if err := s.commit(ctx, s.heads(parts)); err != nil {
 		s.log.Warn("What was settled is not committed, it comes again", "error", err)
 	}
 	s.lose(parts)
@@ -68,12 +70,7 @@ func (s *subscription) close(ids []int32) []*partition {
 			s.client.ResumeFetchPartitions(map[string][]int32{s.name: {id}})
 		}
 		p.close()
-		delete(s.parts, id)
 		parts = append(parts, p)
-	}
-	s.order = s.order[:0]
-	for _, p := range s.parts {
-		s.order = append(s.order, p)
 	}
 	s.changes()
 	return parts
@@ -85,5 +82,7 @@ func (s *subscription) lose(parts []*partition) {
 	for _, p := range parts {
 		p.lost = true
 		p.giveUp()
+		delete(s.parts, p.id)
 	}
+	s.order = slices.Collect(maps.Values(s.parts))
 }

@@ -29,6 +29,7 @@ type Broker struct {
 	mu        sync.Mutex
 	closed    bool
 	consumers map[*consumer]struct{}
+	known     map[string]bool // topics that were prepared or published to
 }
 
 var _ ports.Broker = (*Broker)(nil)
@@ -58,6 +59,7 @@ func newBroker(opts Options, log *slog.Logger, dialer dial) (*Broker, error) {
 		client:    client,
 		admin:     kadm.NewClient(client),
 		consumers: map[*consumer]struct{}{},
+		known:     map[string]bool{},
 	}, nil
 }
 
@@ -77,6 +79,21 @@ func (b *Broker) forget(c *consumer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.consumers, c)
+}
+
+// know notes that topics are on the broker.
+func (b *Broker) know(topics ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, topic := range topics {
+		b.known[topic] = true
+	}
+}
+
+func (b *Broker) knows(topic string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known[topic]
 }
 
 // MaxMessageBytes implements ports.Broker.

@@ -31,7 +31,9 @@
 //
 // When a consumer dies, everything after the last commit comes again, also
 // what it had settled out of order behind an unsettled message. Delivery is
-// at least once: consumers need an inbox.
+// at least once: consumers need an inbox. What the consumer had in hand may have
+// killed it. So the commits' metadata say how often a partition's first unsettled
+// message was handed out, and after a death the next ones are so one by one.
 //
 // # Slow handlers
 //

@@ -66,8 +66,8 @@ type Options struct {
 	RetryDelay    time.Duration `koanf:"retry_delay"`
 	RetryDelayMax time.Duration `koanf:"retry_delay_max"`
 
-	// MaxDeliveries is how often a message may be nacked before it becomes a
-	// dead letter; 0 is for ever, 100 by default.
+	// MaxDeliveries is how often a message may be nacked, or its consumer die,
+	// before it becomes a dead letter; 0 is for ever, 100 by default.
 	MaxDeliveries int `koanf:"max_deliveries"`
 
 	// Timeout bounds a call to the brokers, publishing a batch included; 10s by

@@ -16,6 +16,8 @@ const maxHeldBack = 256
 type delivery struct {
 	record  *kgo.Record
 	part    *partition
+	deaths  int // of consumers that had it in hand and never answered
+	counted bool
 	nacks   int
 	due     time.Time // while it is held back
 	settled bool
@@ -32,8 +34,14 @@ type partition struct {
 	fresh     []*delivery // not handed out yet, in order
 	heldBack  []*delivery // nacked, by due
 	unsettled []*delivery // what was handed out and, after the first, also what is settled
+	settledTo *kgo.Record // the last one before those
 	inHand    int
 	blocked   bool // too many are held back
+
+	deaths   int  // of its first message, until that is taken
+	suspects int  // how many more are handed out one by one
+	counting bool // its head is about to be handed out
+	counted  bool // what is committed says that something is in hand
 
 	closed chan struct{} // closed when nothing more is handed out
 	idle   chan struct{} // closed after that, when nothing is in hand
@@ -58,10 +66,13 @@ func newPartition(ctx context.Context, id int32) *partition {
 func (p *partition) take(now time.Time) *delivery {
 	var d *delivery
 	switch {
+	case p.counting, p.suspects > 0 && p.inHand > 0:
+		return nil
 	case len(p.heldBack) > 0 && !p.heldBack[0].due.After(now):
 		d = pop(&p.heldBack)
 	case len(p.fresh) > 0 && !p.blocked:
 		d = pop(&p.fresh)
+		d.deaths, p.deaths = p.deaths, 0
 		p.unsettled = append(p.unsettled, d)
 	default:
 		return nil
@@ -74,10 +85,12 @@ func (p *partition) take(now time.Time) *delivery {
 // all are settled, if that has changed.
 func (p *partition) settle(d *delivery) *kgo.Record {
 	p.release()
+	p.suspects = max(p.suspects-1, 0)
 	d.settled = true
 	var mark *kgo.Record
 	for len(p.unsettled) > 0 && p.unsettled[0].settled {
 		mark = pop(&p.unsettled).record
+		p.settledTo = mark
 	}
 	d.record.Key, d.record.Value, d.record.Headers = nil, nil, nil // it may wait for those before it
 	return mark

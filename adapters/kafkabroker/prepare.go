@@ -43,6 +43,9 @@ func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
 	if err := b.ensureGroups(ctx, all); err != nil {
 		return fmt.Errorf("prepare groups: %w", err)
 	}
+	for _, w := range all {
+		b.know(w.topic)
+	}
 	return nil
 }
 

@@ -54,8 +54,13 @@ func (b *Broker) publish(limit int, topic string, msgs []*message.Message) error
 	fit, failed := ports.CheckBatch(limit, msgs)
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
 	defer cancel()
-	for m, err := range b.produce(ctx, topic, fit) {
-		failed.Add(classify(err), fmt.Errorf("publish to %q: %w", topic, err), m)
+	errs := b.produce(ctx, topic, fit)
+	if len(errs) < len(fit) {
+		b.know(topic)
+	}
+	for m, err := range errs {
+		failure, err := b.explain(topic, err)
+		failed.Add(failure, fmt.Errorf("publish to %q: %w", topic, err), m)
 	}
 	return failed.OrNil()
 }
@@ -84,6 +89,22 @@ func (b *Broker) produce(ctx context.Context, topic string, msgs []*message.Mess
 		}
 	}
 	return failed
+}
+
+// explain classifies the error of a message. A topic that was there, and is not,
+// is no message's fault: it was deleted, or the brokers have lost their data.
+func (b *Broker) explain(topic string, err error) (ports.PublishFailure, error) {
+	name := b.opts.topicName(topic)
+	switch {
+	case errors.Is(err, kerr.UnknownTopicID): // it was made again, which the library does not put up with
+		b.client.PurgeTopicsFromProducing(name)
+	case !errors.Is(err, kerr.UnknownTopicOrPartition):
+		return classify(err), err
+	}
+	if b.knows(topic) {
+		return ports.Unavailable, fmt.Errorf("the topic %s is gone: register topic and groups with Prepare again: %w", name, err)
+	}
+	return ports.Refused, fmt.Errorf("there is no topic %s: register topic and groups with Prepare: %w", name, err)
 }
 
 // classify tells how a message failed. Only what the broker says of the message

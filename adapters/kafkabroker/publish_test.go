@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"lectern/adapters/kafkabroker"
 	"lectern/ports"
 )
 
@@ -63,6 +64,30 @@ func TestNothingButPrepareMakesATopic(t *testing.T) {
 	topics, err := s.outside.ListTopics(t.Context(), s.kafka.Prefix+"unknown")
 	require.NoError(t, err)
 	require.False(t, topics.Has(s.kafka.Prefix+"unknown"))
+}
+
+// No message is at fault when a topic is deleted, or the cluster is another one now.
+func TestATopicThatVanishedMakesPublishingUnavailable(t *testing.T) {
+	t.Parallel()
+	s := newShare(t, map[string]any{})
+	publisher := open(t, s.kafka, map[string]any{}) // which relies on somebody else's Prepare
+	require.NoError(t, publisher.Publish("topic", jobs(1)...))
+	_, err := s.outside.DeleteTopics(t.Context(), s.name())
+	require.NoError(t, err)
+	for _, b := range []*kafkabroker.Broker{s.Broker, publisher} {
+		lost := jobs(2)
+		err := b.Publish("topic", lost...)
+		requireFailure(t, ports.Unavailable, err, lost...)
+		require.ErrorContains(t, err, s.name()+" is gone")
+		require.ErrorContains(t, err, "Prepare")
+	}
+	lost := jobs(1)
+	requireFailure(t, ports.Refused, open(t, s.kafka, map[string]any{}).Publish("topic", lost...), lost...)
+
+	require.NoError(t, s.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
+	for _, b := range []*kafkabroker.Broker{s.Broker, publisher} {
+		require.Eventually(t, func() bool { return b.Publish("topic", jobs(1)...) == nil }, patience, tick)
+	}
 }
 
 // A broker refuses a batch as a whole.

@@ -61,6 +61,16 @@ func (s share) committed(t *testing.T) int64 {
 	return at.At
 }
 
+// published is how many messages the only partition of a topic has.
+func (s share) published(t *testing.T, topic string) int64 {
+	t.Helper()
+	ends, err := s.outside.ListEndOffsets(t.Context(), s.kafka.Prefix+topic)
+	require.NoError(t, err)
+	end, found := ends.Lookup(s.kafka.Prefix+topic, 0)
+	require.True(t, found)
+	return end.Offset
+}
+
 func receive[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {

@@ -13,34 +13,35 @@ import (
 // slot hands out one message at a time and settles it. The slots of a
 // subscription take turns, so that messages leave in order.
 func (s *subscription) slot() {
-	for {
-		d, unreadable := s.handOut()
-		switch {
-		case d == nil:
-			return
-		case unreadable != nil:
-			s.bury(d, fromUnreadable(d.record), "unreadable: "+unreadable.Error())
-		}
+	for s.handOut() {
 	}
 }
 
-// handOut hands out the next message and waits for its outcome. It returns nil
-// once the subscription has stopped, and the error with a record that is no message.
-func (s *subscription) handOut() (*delivery, error) {
+// handOut hands out the next message and waits for its outcome. It returns false
+// once the subscription has stopped.
+func (s *subscription) handOut() bool {
 	s.turn.Lock()
 	d := s.await()
 	if d == nil {
 		s.turn.Unlock()
-		return nil, nil
+		return false
 	}
-	m, err := toMessage(d.record)
-	if err != nil && !ports.IsDeadTopic(s.topic) {
+	m, hopeless := s.read(d)
+	switch {
+	case hopeless != "":
 		s.turn.Unlock()
-		return d, err
+		s.bury(d, m, hopeless)
+	case s.startCount(d):
+		s.turn.Unlock()
+		s.count(d)
+	default:
+		s.offer(d, m)
 	}
-	if err != nil {
-		m = fromUnreadable(d.record) // a dead letter is handed out whatever it is
-	}
+	return true
+}
+
+// offer hands out a message. The turn is held until it is taken.
+func (s *subscription) offer(d *delivery, m *message.Message) {
 	ctx, cancel := context.WithCancel(d.part.handling)
 	defer cancel()
 	m.SetContext(ctx)
@@ -55,7 +56,30 @@ func (s *subscription) handOut() (*delivery, error) {
 		s.turn.Unlock()
 		s.release(d)
 	}
-	return d, nil
+}
+
+// read returns a delivery's message, and why it should not be handed out, if it
+// should not. A dead letter is handed out whatever it is.
+func (s *subscription) read(d *delivery) (m *message.Message, hopeless string) {
+	m, err := toMessage(d.record)
+	if err != nil {
+		m = fromUnreadable(d.record)
+	}
+	switch {
+	case ports.IsDeadTopic(s.topic):
+	case err != nil:
+		hopeless = "unreadable: " + err.Error()
+	case s.givesUp(d.deaths):
+		hopeless = fmt.Sprintf("handed out %d times, and never acknowledged", d.deaths)
+	}
+	return m, hopeless
+}
+
+// buries tells whether a message may be handed out too often.
+func (s *subscription) buries() bool { return s.opts.MaxDeliveries > 0 && !ports.IsDeadTopic(s.topic) }
+
+func (s *subscription) givesUp(deliveries int) bool {
+	return s.buries() && deliveries >= s.opts.MaxDeliveries
 }
 
 // await returns the next delivery, nil once stopped.
@@ -143,6 +167,9 @@ func (s *subscription) settle(d *delivery, m *message.Message) {
 func (s *subscription) acked(d *delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.part.suspects > 0 {
+		s.changes() // the next one may be handed out
+	}
 	if mark := d.part.settle(d); mark != nil && !d.part.lost {
 		s.client.MarkCommitRecords(mark)
 	}
@@ -150,12 +177,9 @@ func (s *subscription) acked(d *delivery) {
 
 func (s *subscription) nacked(d *delivery) {
 	d.nacks++
-	if limit := s.opts.MaxDeliveries; limit > 0 && d.nacks >= limit && !ports.IsDeadTopic(s.topic) {
-		m, err := toMessage(d.record)
-		if err == nil {
-			s.bury(d, m, fmt.Sprintf("nacked %d times", d.nacks))
-			return
-		}
+	if m, hopeless := s.read(d); hopeless == "" && s.givesUp(d.deaths+d.nacks) {
+		s.bury(d, m, fmt.Sprintf("nacked %d times", d.deaths+d.nacks))
+		return
 	}
 	s.holdBack(d)
 }
@@ -178,6 +202,7 @@ func (s *subscription) holdBack(d *delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := d.part
+	p.suspects = max(p.suspects-1, 0)
 	if p.isClosed() {
 		p.release()
 		return

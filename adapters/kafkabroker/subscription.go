@@ -70,7 +70,7 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string) (*subs
 	s.handling, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock() // until there is a client: it may call back at once
 	defer s.mu.Unlock()
-	client, err := kgo.NewClient(append(s.clientOptions(), b.common...)...)
+	client, err := kgo.NewClient(append(s.clientOptions(context.WithoutCancel(ctx)), b.common...)...)
 	if err != nil {
 		s.stop()
 		s.giveUp()
@@ -80,7 +80,7 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string) (*subs
 	return s, nil
 }
 
-func (s *subscription) clientOptions() []kgo.Opt {
+func (s *subscription) clientOptions(ctx context.Context) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumerGroup(s.opts.groupName(s.group, s.topic)),
 		kgo.ConsumeTopics(s.name),
@@ -92,7 +92,9 @@ func (s *subscription) clientOptions() []kgo.Opt {
 		kgo.RebalanceTimeout(s.opts.RebalanceTimeout + s.opts.Timeout),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(commitEvery),
+		kgo.WithContext(s.withCounts(ctx)), // of the commits that are made by themselves
 		kgo.OnPartitionsAssigned(s.assign),
+		kgo.OnOffsetsFetched(s.fetched),
 		kgo.OnPartitionsRevoked(s.revoke),
 		kgo.OnPartitionsLost(s.lost),
 		kgo.WithHooks(s),

@@ -31,6 +31,7 @@ type Broker struct {
 
 	mu        sync.Mutex
 	closed    bool
+	prepared  map[string]bool // topics with groups, by Prepare
 	ready     map[string]bool // topics that a group consumes
 	consumers map[*consumer]struct{}
 }
@@ -50,6 +51,7 @@ func New(_ context.Context, opts Options, log *slog.Logger) (*Broker, error) {
 		opts:      opts,
 		log:       log,
 		gone:      make(chan struct{}),
+		prepared:  map[string]bool{},
 		ready:     map[string]bool{},
 		consumers: map[*consumer]struct{}{},
 	}

@@ -3,6 +3,7 @@ package natsbroker_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,12 +160,35 @@ func TestAMissingStreamAndAMissingJetStreamAreToldApart(t *testing.T) {
 	b := prepared(t, s)
 	require.NoError(t, b.Publish("topic", jobs(1)...))
 	require.NoError(t, admin(t, s.Address).DeleteStream(t.Context(), streamOf(s, "topic")))
-	requireFailure(t, ports.Refused, b.Publish("topic", jobs(2)...), "no such topic")
+	requireFailure(t, ports.Unavailable, b.Publish("topic", jobs(2)...), "is gone")
 
 	without := stack.StartNATS(t, "accounts: {BARE: {users: [{user: bare, password: bare}]}}\nno_auth_user: bare")
 	b = open(t, stack.NATSStreams{Address: without.Address(), Prefix: "test."}, nil)
 	require.ErrorContains(t, b.Ping(t.Context()), "enabled")
 	requireFailure(t, ports.Unavailable, b.Publish("topic", jobs(2)...), "enabled")
+}
+
+// A server that lost its data is no reason to give up messages for good.
+func TestATopicThatVanishedMakesPublishingUnavailable(t *testing.T) {
+	t.Parallel()
+	s := stack.NATS(t)
+	b, other, server := prepared(t, s), open(t, s, nil), admin(t, s.Address)
+	_, msgs := subscribe(t, b)
+	require.NoError(t, other.Publish("topic", jobs(1)...))
+	require.True(t, receive(t, msgs).Ack())
+	require.NoError(t, server.DeleteStream(t.Context(), streamOf(s, "topic")))
+	require.NoError(t, server.DeleteConsumer(t.Context(), streamOf(s, "topic_dead"), "dead"))
+	requireFailure(t, ports.Unavailable, b.Publish("topic", jobs(2)...), "is gone")
+	requireFailure(t, ports.Unavailable, b.Publish("topic_dead", jobs(1)...), "is gone")
+	requireFailure(t, ports.Refused, other.Publish("topic", jobs(2)...), "there is no stream")
+	requireFailure(t, ports.Refused, other.Publish("topic_dead", jobs(1)...), "no group")
+
+	require.NoError(t, b.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
+	sent := jobs(1)
+	require.NoError(t, b.Publish("topic", sent...))
+	m := receive(t, msgs)
+	require.Equal(t, sent[0].UUID, m.UUID, "its consumers go on")
+	require.True(t, m.Ack())
 }
 
 // The server's window for duplicates would drop it.
@@ -229,6 +253,22 @@ func TestPrepareMakesNothingWhereItMayNot(t *testing.T) {
 	prepared(t, s)
 	require.NoError(t, b.Prepare(t.Context(), []string{"topic"}, []string{"group"}))
 	require.ErrorContains(t, b.Prepare(t.Context(), []string{"topic"}, []string{"other"}), "durable other: it is not there")
+}
+
+// Each of its calls is answered in time, and all of them are not.
+func TestPrepareAsAWholeTakesNoLongerThanTimeout(t *testing.T) {
+	t.Parallel()
+	s := stack.NATS(t)
+	proxy := stack.NewProxy(t, host(s.Address))
+	b := open(t, s, map[string]any{"addresses": []any{proxy.Addr()}, "timeout": "1s"})
+	require.NoError(t, b.Ping(t.Context()))
+	slow(t, proxy)
+	topics := make([]string, 20)
+	for i := range topics {
+		topics[i] = "topic" + strconv.Itoa(i)
+	}
+	require.ErrorIs(t, b.Prepare(context.WithoutCancel(t.Context()), topics, []string{"group"}), context.DeadlineExceeded)
+	require.NoError(t, b.Prepare(t.Context(), topics[:1], []string{"group"}), "it is made by and by")
 }
 
 func TestPrepareLeavesWhatIsThere(t *testing.T) {

@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (b *Broker) connect() (*nats.Conn, error) {
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("Broker reached again"); tell() }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.gone) }),
 	}
-	more, err := secrets(opts)
+	more, err := secrets(opts, log)
 	if err != nil {
 		return nil, err
 	}
@@ -70,28 +71,50 @@ func (b *Broker) connect() (*nats.Conn, error) {
 	return conn, nil
 }
 
-// secrets reads how to log in, and TLS.
-func secrets(opts Options) ([]nats.Option, error) {
-	var options []nats.Option
-	user, password, loginErr := opts.Login.Read()
-	if user != "" || password != "" {
-		options = append(options, nats.UserInfo(user, password))
+// secrets returns how to log in, which is read anew for each connection since
+// passwords change, and TLS.
+func secrets(opts Options, log *slog.Logger) ([]nats.Option, error) {
+	note := func(err error) {
+		if err != nil {
+			log.Warn("Login not read, the broker will refuse it", "error", err)
+		}
 	}
-	token, tokenErr := readToken(opts)
-	if token != "" {
-		options = append(options, nats.Token(token))
+	var options []nats.Option
+	if opts.Login != (configs.Login{}) {
+		options = append(options, nats.UserInfoHandler(func() (string, string) {
+			user, password, err := opts.Login.Read()
+			note(err)
+			return user, password
+		}))
+	}
+	if opts.Token != "" || opts.TokenFile != "" {
+		options = append(options, nats.TokenHandler(func() string {
+			token, err := readToken(opts)
+			note(err)
+			return token
+		}))
 	}
 	if opts.CredentialsFile != "" {
 		options = append(options, nats.UserCredentials(opts.CredentialsFile))
-		if _, err := os.Stat(opts.CredentialsFile); err != nil {
-			return nil, fmt.Errorf("read credentials_file: %w", err)
-		}
 	}
 	tls, tlsErr := opts.TLS.Config()
 	if tls != nil {
 		options = append(options, nats.Secure(tls))
 	}
-	return options, errors.Join(loginErr, tokenErr, tlsErr)
+	return options, errors.Join(checkLogin(opts), tlsErr)
+}
+
+// checkLogin says at once what can't be read.
+func checkLogin(opts Options) error {
+	_, _, loginErr := opts.Login.Read()
+	_, tokenErr := readToken(opts)
+	var credentialsErr error
+	if opts.CredentialsFile != "" {
+		if _, err := os.Stat(opts.CredentialsFile); err != nil {
+			credentialsErr = fmt.Errorf("read credentials_file: %w", err)
+		}
+	}
+	return errors.Join(loginErr, tokenErr, credentialsErr)
 }
 
 func readToken(opts Options) (string, error) {

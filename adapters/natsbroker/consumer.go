@@ -84,7 +84,8 @@ func (c *consumer) forget(topic string) {
 }
 
 // Close implements message.Subscriber. It waits for what is in hand, up to
-// CloseTimeout, and gives back the rest.
+// CloseTimeout, and gives back the rest; CloseTimeout and Timeout are the most
+// that it takes.
 func (c *consumer) Close() error {
 	c.mu.Lock()
 	c.closed = true

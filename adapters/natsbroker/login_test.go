@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -19,11 +20,7 @@ import (
 
 func TestEachWayToLogInServes(t *testing.T) {
 	t.Parallel()
-	file := func(text string) string {
-		path := filepath.Join(t.TempDir(), "secret")
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		return path
-	}
+	file := func(text string) string { return write(t, filepath.Join(t.TempDir(), "secret"), text) }
 	users := "authorization: {user: lectern, password: secret}"
 	server, credentials := operated(t)
 	for name, tc := range map[string]struct {
@@ -41,6 +38,46 @@ func TestEachWayToLogInServes(t *testing.T) {
 			s := stack.StartNATS(t, tc.server)
 			b := prepared(t, stack.NATSStreams{Address: s.Address(), Prefix: "test."}, tc.options...)
 			require.NoError(t, b.Publish("topic", jobs(1)...))
+		})
+	}
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// Nobody has to be started again.
+func TestASecretThatChangedIsReadForTheNextConnection(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		server  string // with the secret to come
+		options func(file string) []any
+	}{
+		"password": {"authorization: {user: lectern, password: %s}", func(file string) []any {
+			return []any{"login", map[string]any{"user": "lectern", "password_file": file}}
+		}},
+		"token": {"authorization: {token: %s}", func(file string) []any { return []any{"token_file", file} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := write(t, filepath.Join(t.TempDir(), "secret"), "first\n")
+			s := stack.StartNATS(t, fmt.Sprintf(tc.server, "first"))
+			b := prepared(t, stack.NATSStreams{Address: s.Address(), Prefix: "test."}, tc.options(file)...)
+			_, msgs := subscribe(t, b)
+
+			s.Kill()
+			s.Configure(fmt.Sprintf(tc.server, "second"))
+			s.Start()
+			refused := func() bool { return strings.Contains(fmt.Sprint(b.Ping(t.Context())), "Authorization") }
+			require.Eventually(t, refused, patience, tick)
+			require.NoError(t, os.Remove(file))
+			require.Never(t, func() bool { return b.Ping(t.Context()) == nil }, time.Second, tick)
+			write(t, file, "second\n")
+			require.Eventually(t, func() bool { return b.Ping(t.Context()) == nil }, patience, tick)
+			require.NoError(t, b.Publish("topic", jobs(1)...))
+			require.True(t, receive(t, msgs).Ack())
 		})
 	}
 }

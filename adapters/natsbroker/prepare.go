@@ -12,7 +12,10 @@ import (
 
 // Prepare implements ports.Broker. A topic's dead topic comes first, so that
 // whoever consumes the topic can publish to it. What is there stays as it is.
+// One that runs out of time has made a part, and the next goes on from there.
 func (b *Broker) Prepare(ctx context.Context, topics, groups []string) error {
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
+	defer cancel()
 	var missing []error
 	prepare := func(topic string, groups []string) error {
 		err := b.prepare(ctx, topic, groups)
@@ -55,12 +58,15 @@ func (b *Broker) prepare(ctx context.Context, topic string, groups []string) err
 			return b.unreached(err)
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(groups) > 0 {
+		b.prepared[topic] = true
+	}
 	return nil
 }
 
 func (b *Broker) ensureStream(ctx context.Context, at place) (jetstream.Stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
-	defer cancel()
 	stream, err := b.js.Stream(ctx, at.stream)
 	switch {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
@@ -114,8 +120,6 @@ func (p place) requireSubject(c jetstream.StreamConfig) error {
 }
 
 func (b *Broker) ensureDurable(ctx context.Context, stream jetstream.Stream, group string) error {
-	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
-	defer cancel()
 	name, err := b.opts.durable(group)
 	if err != nil {
 		return err

@@ -24,24 +24,27 @@ func (b *Broker) Publish(topic string, msgs ...*message.Message) error {
 	if b.isClosed() {
 		return ports.NewPublishError(ports.Unavailable, errClosed, msgs...).OrNil()
 	}
-	return b.publish(b.opts.MaxMessageBytes, topic, msgs)
+	return b.publish(context.Background(), b.opts.MaxMessageBytes, topic, msgs)
 }
 
-// letters publishes dead letters, to the end of a closing broker too, and
-// whatever size somebody else's message has.
-type letters struct{ *Broker }
+// letters publishes dead letters until a context ends, on a closing broker too,
+// and whatever size somebody else's message has.
+type letters struct {
+	*Broker
+	until context.Context
+}
 
 // Publish implements message.Publisher.
 func (l letters) Publish(topic string, msgs ...*message.Message) error {
-	return l.publish(maxPayload, topic, msgs)
+	return l.publish(l.until, maxPayload, topic, msgs)
 }
 
-func (b *Broker) publish(limit int, topic string, msgs []*message.Message) error {
+func (b *Broker) publish(ctx context.Context, limit int, topic string, msgs []*message.Message) error {
 	fit, failed := ports.CheckBatch(limit, msgs)
 	if len(fit) == 0 {
 		return failed.OrNil()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
 	subject, failure, err := b.find(ctx, topic)
 	if err != nil {
@@ -135,19 +138,30 @@ func (b *Broker) find(ctx context.Context, topic string) (string, ports.PublishF
 	stream, err := b.js.Stream(ctx, at.stream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return "", ports.Refused, errors.New("there is no such topic: make it with Prepare")
+		return b.absent(topic, fmt.Errorf("there is no stream %s: register topic and groups with Prepare", at.stream))
 	case err != nil:
 		return "", ports.Unavailable, b.unreached(err)
 	}
 	info := stream.CachedInfo()
 	if err := at.requireSubject(info.Config); err != nil {
-		return "", ports.Refused, fmt.Errorf("stream %s: %w", at.stream, err)
+		return b.absent(topic, fmt.Errorf("stream %s: %w", at.stream, err))
 	}
 	if info.State.Consumers == 0 {
-		return "", ports.Refused, errors.New("no group consumes the topic: register both with Prepare")
+		return b.absent(topic, errors.New("no group consumes the topic: register topic and groups with Prepare"))
 	}
 	b.setReady(topic, true)
 	return at.subject, 0, nil
+}
+
+// absent returns for find why a topic is not as Prepare leaves it. One that was,
+// and is not, is no message's fault: the server has lost its data.
+func (b *Broker) absent(topic string, why error) (string, ports.PublishFailure, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.prepared[topic] {
+		return "", ports.Unavailable, fmt.Errorf("it was prepared, and is gone: %w", why)
+	}
+	return "", ports.Refused, why
 }
 
 func (b *Broker) isReady(topic string) bool {

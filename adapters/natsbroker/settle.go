@@ -65,7 +65,7 @@ func (s *subscription) buries() bool { return !ports.IsDeadTopic(s.topic) }
 func (s *subscription) bury(d *delivery, reason string) bool {
 	m := d.original()
 	m.Metadata.Set(ports.MetaDeadOrigin, d.origin)
-	if err := ports.PublishDead(letters{s.broker}, s.topic, s.group, m, reason, time.Now()); err != nil {
+	if err := ports.PublishDead(letters{s.broker, s.working}, s.topic, s.group, m, reason, time.Now()); err != nil {
 		s.log.Warn("Message not given up, it will come again", "message", m.UUID, "error", err)
 		return false
 	}
@@ -77,11 +77,12 @@ func (s *subscription) bury(d *delivery, reason string) bool {
 // there is more to come, and does so after a stop: the next consumer should find
 // it settled.
 func (s *subscription) answer(d *delivery, answer string) {
+	s.held.release(d)
 	if s.stopping.Err() == nil {
 		s.noteUnanswered(d, s.broker.conn.Publish(d.raw.Reply, []byte(answer)))
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout)
 	defer cancel()
 	s.noteUnanswered(d, s.request(ctx, d, answer))
 }
@@ -98,13 +99,18 @@ func (s *subscription) noteUnanswered(d *delivery, err error) {
 	}
 }
 
-// giveBack lets others have what was not handed out, in its order: one after
-// the other, each when the server has the one before.
+// giveBack lets others have what was not handed out, in its order. The server
+// takes in turn what comes by one connection: what it says of the last one it
+// has done to all.
 func (s *subscription) giveBack(ctx context.Context, ds []*delivery) {
-	for _, d := range ds {
+	for i, d := range ds {
 		d.end()
-		delete(s.held, d)
-		s.noteUnanswered(d, s.request(ctx, d, answerNak))
+		s.held.release(d)
+		if i < len(ds)-1 {
+			s.noteUnanswered(d, s.broker.conn.Publish(d.raw.Reply, []byte(answerNak)))
+		} else {
+			s.noteUnanswered(d, s.request(ctx, d, answerNak))
+		}
 	}
 }
 
@@ -132,23 +138,22 @@ func (s *subscription) holdAll(msgs []*nats.Msg) {
 }
 
 // finish gives back what was not handed out, and waits for what is in hand,
-// until it is given up.
-func (s *subscription) finish(beat <-chan time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+// until it is given up. All of it takes CloseTimeout and Timeout at most: a call
+// may find the connection locked for a part of the latter (see connect), so no
+// more than half of it is the calls'.
+func (s *subscription) finish() {
+	giveUp := time.AfterFunc(s.opts.CloseTimeout, s.giveUp)
+	defer giveUp.Stop()
+	cutOff := time.AfterFunc(s.opts.CloseTimeout+s.opts.Timeout/2, s.cutOff)
+	defer cutOff.Stop()
+
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout)
 	defer cancel()
 	s.gather(ctx)
 	s.giveBack(ctx, s.queue)
 	s.queue = nil
-
-	giveUp := time.AfterFunc(s.opts.CloseTimeout, s.giveUp)
-	defer giveUp.Stop()
 	for s.inHand > 0 {
-		select {
-		case d := <-s.settled:
-			s.forget(d)
-		case <-beat:
-			s.extend()
-		}
+		s.forget(<-s.settled)
 	}
 	s.settling.Wait()
 	s.giveUp()
@@ -160,7 +165,7 @@ func (s *subscription) flush() {
 	if !s.broker.conn.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout)
 	defer cancel()
 	if err := s.broker.conn.FlushWithContext(ctx); err != nil {
 		s.log.Warn("Outcomes may not be stored, then their messages will come again", "error", err)

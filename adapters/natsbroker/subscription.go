@@ -28,8 +28,8 @@ type subscription struct {
 	pull         *puller
 	out          chan *message.Message
 
-	queue  []*delivery            // not handed out yet
-	held   map[*delivery]struct{} // these, and those in hand
+	queue  []*delivery // not handed out yet
+	held   *holdings   // these, and those in hand
 	inHand int
 	moved  time.Time // when the last one was handed out
 
@@ -45,6 +45,8 @@ type subscription struct {
 	stop     context.CancelFunc
 	handling context.Context // the messages' context; ends when they are given up
 	giveUp   context.CancelFunc
+	working  context.Context // of calls to the server; ends when closing takes too long
+	cutOff   context.CancelFunc
 	settling sync.WaitGroup
 }
 
@@ -58,12 +60,13 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, pull *
 		lease:   lease,
 		pull:    pull,
 		out:     make(chan *message.Message),
-		held:    map[*delivery]struct{}{},
 		size:    b.opts.Concurrency,
 		settled: make(chan *delivery, b.opts.Concurrency),
 	}
+	s.held = newHoldings(b.conn, s.log)
 	s.stopping, s.stop = context.WithCancel(ctx)
 	s.handling, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	s.working, s.cutOff = context.WithCancel(context.Background())
 	return s
 }
 
@@ -71,10 +74,12 @@ func newSubscription(ctx context.Context, b *Broker, topic, group string, pull *
 // waits for what is in hand.
 func (s *subscription) run() {
 	defer s.stop()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.held.keep(s.working, s.lease) })
+	defer keeping.Wait()
+	defer s.cutOff()
 	connected := s.broker.conn.StatusChanged(nats.CONNECTED)
 	defer s.broker.conn.RemoveStatusListener(connected)
-	beat := time.NewTicker(s.lease / 3)
-	defer beat.Stop()
 	look := time.NewTicker(stuck)
 	defer look.Stop()
 
@@ -88,8 +93,6 @@ func (s *subscription) run() {
 			s.took(m)
 		case d := <-s.settled:
 			s.forget(d)
-		case <-beat.C:
-			s.extend()
 		case <-look.C:
 			s.unstick()
 		case <-s.waiting:
@@ -99,7 +102,7 @@ func (s *subscription) run() {
 		case <-s.stopping.Done():
 		}
 	}
-	s.finish(beat.C)
+	s.finish()
 }
 
 // next returns the message whose turn it is, and a channel that takes it.
@@ -148,13 +151,12 @@ func (s *subscription) hold(m *nats.Msg) {
 		return
 	}
 	s.queue = append(s.queue, d)
-	s.held[d] = struct{}{}
+	s.held.add(d)
 }
 
 func (s *subscription) forget(d *delivery) {
 	s.inHand--
 	d.end()
-	delete(s.held, d)
 }
 
 // ask asks for messages if there is room. While handlers are slow that is no
@@ -166,14 +168,15 @@ func (s *subscription) ask() {
 	if s.pull.overdue() {
 		s.pull.left = 0
 	}
-	if s.pull.left > 0 || s.waiting != nil || (len(s.held) >= s.opts.Concurrency && len(s.held) > s.size/2) {
+	held := s.held.count()
+	if s.pull.left > 0 || s.waiting != nil || (held >= s.opts.Concurrency && held > s.size/2) {
 		return
 	}
 	var err error
 	switch {
 	case !s.idle:
 		s.resize()
-		err = s.pull.ask(s.size - len(s.held))
+		err = s.pull.ask(s.size - held)
 	case len(s.queue) == 0:
 		err = s.pull.await()
 	}
@@ -203,23 +206,14 @@ func (s *subscription) pause() {
 	s.waiting = time.After(s.gap)
 }
 
-// extend begins the leases anew, also of what is not handed out yet.
-func (s *subscription) extend() {
-	for d := range s.held {
-		if err := s.broker.conn.Publish(d.raw.Reply, []byte(answerProgress)); err != nil {
-			s.log.Debug("Lease not extended, the message may come again", "message", d.m.UUID, "error", err)
-			return
-		}
-	}
-}
-
 // unstick gives back what was asked for when handlers were quick, and waits
-// since they are slow: others may be free.
+// since they are slow: others may be free. It does not wait for long, since
+// nothing is handed out meanwhile.
 func (s *subscription) unstick() {
 	if len(s.queue) <= s.opts.Concurrency || time.Since(s.moved) < stuck {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(s.working, s.opts.Timeout/4)
 	defer cancel()
 	s.giveBack(ctx, s.queue[1:])
 	s.queue = s.queue[:1]

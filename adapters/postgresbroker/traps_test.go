@@ -12,8 +12,7 @@ import (
 )
 
 // Each test here would catch what the stock watermill-sql/v3 does by itself, or
-// invites. That it allows one reader a group, the suite's
-// ConsumersOfAGroupShareWithoutDoubles would.
+// invites: see the table of traps in docs/adding-a-broker.md.
 
 // watermill-sql keeps a transaction open while a handler runs. Ours must show
 // as none: it would hold back vacuum and who reads pg_snapshot_xmin.
@@ -127,6 +126,33 @@ func TestAnUndecodableRowBecomesADeadLetter(t *testing.T) {
 			require.Eventually(t, func() bool {
 				return d.value(t, `SELECT count(*) FROM lectern_broker.messages WHERE topic = 'topic'`) == int64(0)
 			}, patience, tick)
+		})
+	}
+}
+
+// Without SKIP LOCKED, a claim waits for whoever is claiming the row before it.
+func TestARowThatSomebodyHoldsIsLeftAndNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]string{
+		"fresh": `SELECT`,
+		"due":   `UPDATE lectern_broker.messages SET attempts = 1, due_at = now() - make_interval(mins => 3 - seq::int)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDatabase(t, map[string]any{})
+			sent := d.publish(t, 2)
+			d.exec(t, prepare)
+			holder, err := d.outside.Begin(t.Context())
+			require.NoError(t, err)
+			_, err = holder.Exec(t.Context(), `SELECT FROM lectern_broker.messages WHERE uuid = $1 FOR UPDATE`, sent[0].UUID)
+			require.NoError(t, err)
+			_, msgs := subscribe(t, d.Broker)
+			for _, want := range []string{sent[1].UUID, sent[0].UUID} {
+				m := receive(t, msgs)
+				require.Equal(t, want, m.UUID)
+				require.True(t, m.Ack())
+				_ = holder.Rollback(t.Context()) // the second time it has ended
+			}
 		})
 	}
 }

@@ -22,30 +22,30 @@ type client struct {
 
 // connector makes clients that are alike.
 type connector struct {
-	opts           Options
-	user, password string
-	tls            *tls.Config
+	opts Options
+	tls  *tls.Config
 }
 
 func newConnector(opts Options) (*connector, error) {
-	user, password, err := opts.Login.Read()
-	if err != nil {
+	if _, _, err := opts.Login.Read(); err != nil { // and say so at once
 		return nil, err
 	}
 	config, err := opts.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
-	return &connector{opts, user, password, config}, nil
+	return &connector{opts, config}, nil
 }
 
 // client returns what does each call once, in time, and nothing in the
-// background. RESP 3 would bring messages that we did not ask for.
+// background. RESP 3 would bring messages that we did not ask for. The login is
+// read anew for each connection: passwords change.
 func (c *connector) client(size int) *client {
 	d := &dialer{tcp: &net.Dialer{Timeout: c.opts.Timeout}, tls: c.tls}
 	return &client{redis.NewClient(&redis.Options{
-		Addr: c.opts.Addresses[0], DB: c.opts.Database, Username: c.user, Password: c.password,
-		Dialer: d.connect, Protocol: 2, DisableIdentity: true,
+		Addr: c.opts.Addresses[0], DB: c.opts.Database,
+		CredentialsProviderContext: func(context.Context) (string, string, error) { return c.opts.Login.Read() },
+		Dialer:                     d.connect, Protocol: 2, DisableIdentity: true,
 		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: c.opts.Timeout, ReadTimeout: c.opts.Timeout, WriteTimeout: c.opts.Timeout, PoolTimeout: c.opts.Timeout,
 		PoolSize: size, PipelinePoolSize: -1,

@@ -107,6 +107,14 @@ func (s *NATSServer) Address() string { return s.node.address() }
 // written stays. One that is down stays so.
 func (s *NATSServer) Kill() { s.node.kill() }
 
+// Configure replaces what StartNATS was given as config, from the next Start on.
+func (s *NATSServer) Configure(config string) {
+	s.tb.Helper()
+	if err := s.node.configure(config); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
 // Start brings a server that was killed up again, with its data.
 func (s *NATSServer) Start() {
 	s.tb.Helper()

@@ -149,6 +149,7 @@ func brokerTests() []brokerTest {
 		{"ASlowHandlerIsNotDoubled", slowHandlerIsNotDoubled},
 
 		{"APoisonMessageBecomesADeadLetter", poisonBecomesADeadLetter},
+		{"AMessageThatKillsItsConsumersBecomesADeadLetter", killerBecomesADeadLetter},
 		{"ADeadLetterIsNotGivenUp", deadLetterIsNotGivenUp},
 		{"WhatCanNotBeReadBecomesADeadLetter", unreadableBecomesADeadLetter},
 

@@ -37,6 +37,31 @@ func poisonBecomesADeadLetter(t *brokerT) {
 	t.requireNoDeadLetter(b, letters)
 }
 
+// No consumer lives to nack it. What a consumer had in hand besides would count
+// as handed out too, so there is nothing else before the last one's death.
+func killerBecomesADeadLetter(t *brokerT) {
+	b := t.open(group)
+	killer, behind := newMessage("subject", "{}"), newMessages(3)
+	require.NoError(t, b.Publish(topic, killer))
+	for range BrokerMaxDeliveries {
+		dying := t.open(group)
+		_, msgs := t.consume(dying, group)
+		require.Equal(t, killer.UUID, t.receive(msgs).UUID)
+		t.Sever(t.T, dying)
+	}
+
+	require.NoError(t, b.Publish(topic, behind...))
+	_, msgs := t.consume(b, group)
+	require.Equal(t, behind.IDs(), t.receiveAcked(msgs, len(behind)).IDs())
+	letters := t.consumeDead(b)
+	letter := t.receiveDead(letters)
+	require.Equal(t, killer.UUID, letter.UUID)
+	require.Equal(t, string(killer.Payload), string(letter.Payload))
+	require.Contains(t, letter.Metadata.Get(ports.MetaDeadReason), strconv.Itoa(BrokerMaxDeliveries))
+	t.requireNoneLeft(b, msgs)
+	t.requireNoDeadLetter(b, letters)
+}
+
 // There is no topic for it to go to.
 func deadLetterIsNotGivenUp(t *brokerT) {
 	b := t.open(group)
