@@ -53,7 +53,8 @@ func (c consumer) persist(ctx context.Context, broker ports.Broker, what string)
 }
 
 // once is one consumer of the group on every queue, until ctx ends: handle
-// settles each message. It returns early, and with an error, only when a queue
+// settles each message. What is in hand then goes on, until the broker gives it
+// up (after its close_timeout): the message's context ends with that. It returns early, and with an error, only when a queue
 // can't be subscribed to, or its subscription breaks off.
 func (c consumer) once(ctx context.Context, broker ports.Broker) error {
 	sub, err := broker.Subscriber(c.group)
@@ -76,8 +77,8 @@ func (c consumer) consume(ctx context.Context, sub message.Subscriber, queue dom
 	var jobs errgroup.Group
 	jobs.SetLimit(c.limit)
 	for msg := range msgs {
-		jobs.Go(func() error {
-			c.handle(ctx, queue, msg)
+		jobs.Go(func() error { //nolint:contextcheck // what is in hand may outlive ctx
+			c.handle(msg.Context(), queue, msg)
 			return nil
 		})
 	}

@@ -244,7 +244,7 @@ func (s stopping) InitializeFSM(ctx context.Context, _ domain.InitializeFSMComma
 func TestCheckCutOffByTheStopIsGivenBackAndNotCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop()
-	w.deps.Defence = app.NewDefence(stopping{stop: func() { w.cancel() }}, w.deps.Signals, w.stats, quiet())
+	w.deps.Defence = app.NewDefence(stopping{stop: func() { w.giveUp() }}, w.deps.Signals, w.stats, quiet())
 	require.False(t, w.arrive(t, domain.QueueStructureAnalysis, w.stray()))
 	require.Empty(t, w.counted())
 }

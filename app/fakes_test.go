@@ -46,6 +46,9 @@ func (o *outbox) Claim(_ context.Context, limit int) ([]domain.OutboxEntry, erro
 }
 
 func (o *outbox) Settle(ctx context.Context, s domain.Settlement) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.changed.Notify()
@@ -64,7 +67,7 @@ func (o *outbox) Settle(ctx context.Context, s domain.Settlement) error {
 		}
 	}
 	o.pending = left
-	return ctx.Err()
+	return nil
 }
 
 func (o *outbox) NextDue(context.Context) (time.Time, error) { return time.Time{}, nil }

@@ -64,8 +64,8 @@ func NewWorkers(deps WorkerDeps) *Workers {
 	return w
 }
 
-// Run works on every queue until ctx ends. Jobs in hand then are given back to
-// the broker, unless they are about to commit. It returns early only when a
+// Run works on every queue until ctx ends. Jobs in hand then are finished, or,
+// after the broker's close_timeout, given back to it. It returns early only when a
 // queue of the broker can't be subscribed to, or its subscription breaks off;
 // an old broker's is taken up again.
 func (w *Workers) Run(ctx context.Context) error {

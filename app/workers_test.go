@@ -139,7 +139,8 @@ type workshop struct {
 	stats    *app.DefenceStats
 	broker   *queueBroker
 	deps     app.WorkerDeps
-	cancel   context.CancelFunc
+	stop     context.CancelFunc // the consumer is to stop
+	giveUp   context.CancelFunc // the broker waits no longer for what is in hand
 }
 
 func newWorkshop() *workshop {
@@ -185,12 +186,15 @@ func (w *workshop) deliverMessage(t *testing.T, queue domain.Queue, msg *message
 func (w *workshop) settle(t *testing.T, consumer func(context.Context) error, queue domain.Queue, msg *message.Message) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	w.cancel = cancel
+	handling, giveUp := context.WithCancel(t.Context())
+	w.stop, w.giveUp = cancel, giveUp
+	msg.SetContext(handling)
 	done := make(chan error, 1)
 	go func() { done <- consumer(ctx) }()
 	defer func() {
 		cancel()
 		require.NoError(t, <-done)
+		giveUp()
 	}()
 	w.broker.queues[string(queue)] <- msg
 	select {
@@ -339,11 +343,23 @@ func TestResultThatTheDatabaseRefusesFailsTheCourse(t *testing.T) {
 	require.NotEmpty(t, w.steps.advanced[1].Fail)
 }
 
+func TestJobInHandIsFinishedWhileStopping(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Generator = generator{analyze: func() (domain.Analysis, error) {
+		w.stop()
+		return domain.Analysis{TotalLessons: 10}, nil
+	}}
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	require.NotNil(t, w.only(t).Analysis)
+}
+
 func TestJobStoppedInMidWorkIsGivenBackAndNotFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop()
 	w.deps.Generator = generator{analyze: func() (domain.Analysis, error) {
-		w.cancel()
+		w.stop()
+		w.giveUp()
 		return domain.Analysis{}, context.Canceled
 	}}
 	require.False(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))

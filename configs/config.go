@@ -12,8 +12,13 @@ import (
 // Config is the whole config of a process. The built-in files say in their
 // comments what each key is for.
 type Config struct {
-	Listen    string          `koanf:"listen"`   // host:port
-	DataDir   string          `koanf:"data_dir"` // "" leaves it to the program
+	Listen  string `koanf:"listen"`   // host:port
+	Roles   Roles  `koanf:"roles"`    // what this process runs
+	DataDir string `koanf:"data_dir"` // "" leaves it to the program
+
+	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"` // for all that stops in order
+	ShutdownDelay   time.Duration `koanf:"shutdown_delay"`   // from being unready to taking no more calls
+
 	Postgres  Postgres        `koanf:"postgres"`
 	Broker    Broker          `koanf:"broker"`
 	Cache     Cache           `koanf:"cache"`
@@ -135,7 +140,12 @@ const day = 24 * time.Hour
 // identity, which has no default.
 func Default() Config {
 	return Config{
-		Listen:   "127.0.0.1:8080",
+		Listen: "127.0.0.1:8080",
+		Roles:  AllRoles(),
+
+		ShutdownTimeout: 25 * time.Second,
+		ShutdownDelay:   time.Second,
+
 		Postgres: Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},

@@ -62,7 +62,7 @@ func (k keys) collect(section string, t reflect.Type) {
 		switch inner := join(section, name); {
 		case field.Type.Kind() == reflect.Struct:
 			k.collect(inner, field.Type)
-		case field.Type.Kind() == reflect.Slice:
+		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
 			k[inner] = []string{anyNumber}
 			k.collect(join(inner, anyNumber), field.Type.Elem())
 		}

@@ -15,7 +15,7 @@ type Use int
 
 // The uses.
 const (
-	ForService   Use = iota // the service's three roles
+	ForService   Use = iota // those of the process's roles
 	ForMigration            // the owner
 	ForRoles                // an administrator; the broker may lack its address yet
 	ForRolesSQL             // nobody: nothing is connected to
@@ -24,12 +24,13 @@ const (
 
 // Request says which config to load.
 type Request struct {
-	Source      string            // a built-in name or a file's path; "" means Embedded
-	Environ     []string          // "NAME=value", as os.Environ returns
-	Flags       map[string]string // key to value, from the command line
-	BrokerKinds []string          // the kinds there are
-	CacheKinds  []string          // likewise
-	Use         Use
+	Source       string            // a built-in name or a file's path; "" means Embedded
+	Environ      []string          // "NAME=value", as os.Environ returns
+	Flags        map[string]string // key to value, from the command line
+	BrokerKinds  []string          // the kinds there are
+	CacheKinds   []string          // likewise
+	LocalBrokers []string          // the kinds of brokers that are within one process
+	Use          Use
 	// DecodeBroker reads the options of a broker of one of the kinds, or says what
 	// is wrong with them. May be nil.
 	DecodeBroker func(Config, Broker) (any, error)
@@ -54,20 +55,22 @@ func Load(r Request) (Config, error) {
 
 	config := Default()
 	l.decode(&config)
-	l.validate(config, r.withDecoders())
+	l.validate(config, r.withDecoders(config.Roles))
 	if len(l.problems) > 0 {
 		return Config{}, fmt.Errorf("read config %s:\n%w", in.name, errors.Join(l.problems...))
 	}
 	return config, nil
 }
 
-// withDecoders gives a request that reads no options what it can call.
-func (r Request) withDecoders() Request {
+// withDecoders gives a request that reads no options what it can call. Those of
+// a broker or a cache that none of the process's roles uses are not read: their
+// passwords may be kept from it.
+func (r Request) withDecoders(roles Roles) Request {
 	noAddresses := r.Use == ForRoles || r.Use == ForRolesSQL // they may not be there yet
-	if r.DecodeBroker == nil || noAddresses {
+	if r.DecodeBroker == nil || noAddresses || r.Use == ForService && !roles.NeedBroker() {
 		r.DecodeBroker = func(Config, Broker) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
-	if r.DecodeCache == nil || noAddresses {
+	if r.DecodeCache == nil || noAddresses || r.Use == ForService && !roles.Has(RoleAPI) {
 		r.DecodeCache = func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
 	return r

@@ -105,7 +105,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	}{
 		"an unknown key": {
 			text: "lissten: x\n",
-			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown key in a section": {
@@ -114,7 +114,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
-			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown variable": {
@@ -269,7 +269,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"problems of the file, the environment and the rules at once": {
 			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
 			want: []string{
-				"FILE:1: oops: unknown key; allowed here: listen, data_dir, postgres, broker, cache, relay, workers, " +
+				"FILE:1: oops: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
 					"pipeline, retention, documents, generator, identity, log",
 				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
 				"FILE:2: relay.batch_size: must be a whole number, not many",
@@ -293,7 +293,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	}
 }
 
-const allVariables = "LECTERN_LISTEN, LECTERN_DATA_DIR, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__ADMIN_DSN, LECTERN_POSTGRES__OWNER_DSN, " +
+const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_SHUTDOWN_TIMEOUT, LECTERN_SHUTDOWN_DELAY, LECTERN_POSTGRES__EMBEDDED, LECTERN_POSTGRES__ADMIN_DSN, LECTERN_POSTGRES__OWNER_DSN, " +
 	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +

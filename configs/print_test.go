@@ -130,5 +130,5 @@ func TestEveryDefaultIsPrinted(t *testing.T) {
 	got.Broker.Options, got.Cache.Options = nil, nil
 	require.Equal(t, c, got)
 	require.Contains(t, string(text), "  also_consume: []\n")
-	require.True(t, strings.HasPrefix(string(text), "listen: 127.0.0.1:8080\ndata_dir: \"\"\n"), string(text))
+	require.True(t, strings.HasPrefix(string(text), "listen: 127.0.0.1:8080\nroles:\n  - api\n  - relay\n  - worker\ndata_dir: \"\"\n"), string(text))
 }

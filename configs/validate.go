@@ -21,6 +21,7 @@ const (
 	maxAttempts    = 100
 	minTime        = 10 * time.Millisecond
 	maxTime        = day
+	maxPoll        = 30 * time.Second // so that health tells within a minute that the relay is stuck
 	minLook        = time.Second
 	minRetention   = time.Minute // between runs of a clean-up
 	minAge         = time.Hour   // of what a clean-up deletes
@@ -29,8 +30,10 @@ const (
 
 // validate checks every rule and records each that is broken.
 func (l *loader) validate(c Config, r Request) {
-	l.validateListen(c.Listen)
-	l.validatePostgres(c.Postgres, r.Use)
+	l.validateListen(c.Listen, c.Roles)
+	l.validateRoles(c, r)
+	l.validateShutdown(c)
+	l.validatePostgres(c, r.Use)
 	l.validateBrokers(c, r)
 	l.validateKind("cache", c.Cache.Kind, r.CacheKinds, func() (any, error) { return r.DecodeCache(c) })
 	l.validateRelay(c.Relay)
@@ -45,11 +48,21 @@ func (l *loader) validate(c Config, r Request) {
 	l.oneOf("log.format", c.Log.Format, []string{LogText, LogJSON})
 }
 
-func (l *loader) validateListen(listen string) {
+func (l *loader) validateShutdown(c Config) {
+	l.time("shutdown_timeout", c.ShutdownTimeout)
+	if c.ShutdownDelay < 0 || c.ShutdownDelay >= c.ShutdownTimeout {
+		l.problem("shutdown_delay", "must be 0s or more and less than shutdown_timeout (%s), is %s", c.ShutdownTimeout, c.ShutdownDelay)
+	}
+}
+
+func (l *loader) validateListen(listen string, roles Roles) {
 	host, port, err := net.SplitHostPort(listen)
 	if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || n > 65535 {
 		l.problem("listen", "%q is not host:port, such as 127.0.0.1:8080", listen)
 		return
+	}
+	if !roles.Has(RoleAPI) {
+		return // health alone is served, and tells nothing about courses
 	}
 	// Whoever reaches the API is this one identity, so nobody from elsewhere may.
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
@@ -108,7 +121,7 @@ func (l *loader) validateIdentity(i Identity) {
 func (l *loader) validateRelay(r Relay) {
 	l.between("relay.batch_size", int64(r.BatchSize), 1, maxBatchSize)
 	l.time("relay.poll_min", r.PollMin)
-	l.time("relay.poll_max", r.PollMax)
+	l.timeBetween("relay.poll_max", r.PollMax, minTime, maxPoll)
 	if r.PollMax < r.PollMin {
 		l.problem("relay.poll_max", "must be relay.poll_min (%s) or more, is %s", r.PollMin, r.PollMax)
 	}
@@ -136,25 +149,26 @@ func (l *loader) validateRetention(r Retention, p Postgres) {
 
 // validatePostgres asks for the addresses that are needed, and for none beside
 // a server of our own.
-func (l *loader) validatePostgres(p Postgres, use Use) {
+func (l *loader) validatePostgres(c Config, use Use) {
+	p := c.Postgres
 	l.between("postgres.max_conns", int64(p.MaxConns), 2, maxConns)
 	if p.RolePrefix == "" {
 		l.problem("postgres.role_prefix", "must not be empty")
 	}
 	for _, address := range []struct {
 		key, dsn string
-		use      Use
+		needed   bool
 	}{
-		{"postgres.admin_dsn", p.AdminDSN, ForRoles},
-		{"postgres.owner_dsn", p.OwnerDSN, ForMigration},
-		{"postgres.app_dsn", p.AppDSN, ForService},
-		{"postgres.worker_dsn", p.WorkerDSN, ForService},
-		{"postgres.relay_dsn", p.RelayDSN, ForService},
+		{"postgres.admin_dsn", p.AdminDSN, use == ForRoles},
+		{"postgres.owner_dsn", p.OwnerDSN, use == ForMigration},
+		{"postgres.app_dsn", p.AppDSN, use == ForService && c.Roles.Has(RoleAPI)},
+		{"postgres.worker_dsn", p.WorkerDSN, use == ForService && c.Roles.Has(RoleWorker)},
+		{"postgres.relay_dsn", p.RelayDSN, use == ForService && c.Roles.Has(RoleRelay)},
 	} {
 		switch {
 		case p.Embedded && address.dsn != "":
 			l.problem(address.key, "must not be set beside postgres.embedded: remove one of them")
-		case !p.Embedded && address.dsn == "" && use == address.use:
+		case !p.Embedded && address.dsn == "" && address.needed:
 			l.problem(address.key, "must be set while postgres.embedded is false: give the address in %s", variable(address.key))
 		}
 	}

@@ -10,12 +10,12 @@ import (
 
 	healthv1 "lectern/adapters/connectapi/gen/grpc/health/v1"
 	"lectern/adapters/connectapi/gen/grpc/health/v1/healthv1connect"
-	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 )
 
 // grpcHealth serves grpc.health.v1.Health: every service is as ready as the
 // server is.
 type grpcHealth struct {
+	services []string // that can be asked about; "" is the server
 	ready    func(context.Context) error
 	serving  serving
 	interval time.Duration // between two looks of Watch
@@ -23,16 +23,11 @@ type grpcHealth struct {
 
 var _ healthv1connect.HealthHandler = grpcHealth{}
 
-// services are the names that can be asked about; "" is the server.
-func services() []string {
-	return []string{"", lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName}
-}
-
 // Check implements healthv1connect.HealthHandler.
 func (h grpcHealth) Check(
 	ctx context.Context, req *connect.Request[healthv1.HealthCheckRequest],
 ) (*connect.Response[healthv1.HealthCheckResponse], error) {
-	if name := req.Msg.GetService(); !slices.Contains(services(), name) {
+	if name := req.Msg.GetService(); !slices.Contains(h.services, name) {
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("service %q is not served here", name))
 	}
 	return connect.NewResponse(&healthv1.HealthCheckResponse{Status: h.status(ctx)}), nil
@@ -44,7 +39,7 @@ func (h grpcHealth) List(
 ) (*connect.Response[healthv1.HealthListResponse], error) {
 	status := h.status(ctx)
 	statuses := make(map[string]*healthv1.HealthCheckResponse)
-	for _, name := range services() {
+	for _, name := range h.services {
 		statuses[name] = &healthv1.HealthCheckResponse{Status: status}
 	}
 	return connect.NewResponse(&healthv1.HealthListResponse{Statuses: statuses}), nil
@@ -56,13 +51,14 @@ func (h grpcHealth) Watch(
 	ctx context.Context, req *connect.Request[healthv1.HealthCheckRequest], stream *connect.ServerStream[healthv1.HealthCheckResponse],
 ) error {
 	status := h.status
-	if !slices.Contains(services(), req.Msg.GetService()) {
+	if !slices.Contains(h.services, req.Msg.GetService()) {
 		status = func(context.Context) healthv1.HealthCheckResponse_ServingStatus {
 			return healthv1.HealthCheckResponse_SERVICE_UNKNOWN
 		}
 	}
 	tick := time.NewTicker(h.interval)
 	defer tick.Stop()
+	unready := h.serving.ready.Done()
 	var last healthv1.HealthCheckResponse_ServingStatus // UNKNOWN, which is never a status here
 	for {
 		if now := status(ctx); now != last && ctx.Err() == nil {
@@ -76,6 +72,8 @@ func (h grpcHealth) Watch(
 			return ctx.Err()
 		case <-h.serving.ctx.Done():
 			return h.farewell(stream, last)
+		case <-unready:
+			unready = nil // tell it at once, and once
 		case <-tick.C:
 		}
 	}

@@ -145,14 +145,23 @@ type running struct {
 // start serves what the test gives and stops when the test ends.
 func start(t *testing.T, c connectapi.Config) running {
 	t.Helper()
-	lines := &log{}
-	c.Logger = slog.New(slog.NewTextHandler(lines, nil))
 	if c.Health == nil {
 		c.Health = &fakeHealth{}
+	}
+	if c.Courses == nil {
+		c.Courses = fakeCourses{}
 	}
 	if c.Authenticator == nil {
 		c.Authenticator = connectapi.FixedIdentity(me())
 	}
+	return startAs(t, c)
+}
+
+// startAs serves what the test gives, and nothing else.
+func startAs(t *testing.T, c connectapi.Config) running {
+	t.Helper()
+	lines := &log{}
+	c.Logger = slog.New(slog.NewTextHandler(lines, nil))
 	c.HealthInterval = time.Millisecond
 	server := connectapi.New(c)
 	l, err := connectapi.Listen(t.Context(), "127.0.0.1:0")

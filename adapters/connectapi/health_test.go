@@ -1,6 +1,7 @@
 package connectapi_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -17,6 +19,7 @@ import (
 	"lectern/adapters/connectapi/gen/grpc/health/v1/healthv1connect"
 	"lectern/adapters/connectapi/gen/lectern/v1/lecternv1connect"
 	"lectern/app"
+	"lectern/domain"
 )
 
 // grpcHealth makes a gRPC client of health for a server that lets nobody else in.
@@ -194,9 +197,62 @@ func TestOutboxHealthHasItsDocumentedForm(t *testing.T) {
 	}
 }
 
+func TestWhereTheRelayDoesNotRunNobodyTellsHowItIs(t *testing.T) {
+	t.Parallel()
+	server := start(t, connectapi.Config{Health: &fakeHealth{ready: app.ErrNoRelay}})
+	status, _, body := fetch(t, server.url+"/api/health/outbox")
+	require.Equal(t, http.StatusNotFound, status)
+	require.Contains(t, body, "ask one whose roles include relay")
+}
+
+func TestADrainingServerIsUnreadyAndStillTakesCalls(t *testing.T) {
+	t.Parallel()
+	server := start(t, connectapi.Config{Courses: fakeCourses{
+		get: func(_ context.Context, _ domain.Identity, id uuid.UUID) (domain.Course, []domain.Document, error) {
+			return course(id), nil, nil
+		},
+	}})
+	p := protocols()[3]
+	health, err := healthv1connect.NewHealthClient(p.httpClient(t), server.url, p.options...).
+		Watch(t.Context(), connect.NewRequest(&healthv1.HealthCheckRequest{}))
+	require.NoError(t, err)
+	require.True(t, health.Receive(), "%v", health.Err())
+	require.Equal(t, healthv1.HealthCheckResponse_SERVING, health.Msg().GetStatus())
+
+	server.Drain()
+
+	status, _, body := fetch(t, server.url+"/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, body, "the server is stopping")
+	require.True(t, health.Receive(), "%v", health.Err())
+	require.Equal(t, healthv1.HealthCheckResponse_NOT_SERVING, health.Msg().GetStatus())
+	status, _, _ = fetch(t, server.url+"/livez")
+	require.Equal(t, http.StatusOK, status)
+	require.NoError(t, get(t.Context(), client(t, server.url)), "a call that came too late to be sent elsewhere")
+	require.NoError(t, server.Shutdown(t.Context()))
+	require.False(t, health.Receive(), "it was told already")
+	require.NoError(t, health.Close())
+}
+
+func TestAServerWithoutCoursesServesHealthAlone(t *testing.T) {
+	t.Parallel()
+	server := startAs(t, connectapi.Config{Health: &fakeHealth{}})
+	for path, want := range map[string]int{
+		"/livez": http.StatusOK, "/readyz": http.StatusOK, "/": http.StatusNotFound,
+		lecternv1connect.CourseServiceGetCourseProcedure: http.StatusNotFound,
+	} {
+		status, _, _ := fetch(t, server.url+path)
+		require.Equal(t, want, status, path)
+	}
+	p := protocols()[3]
+	c := healthv1connect.NewHealthClient(p.httpClient(t), server.url, p.options...)
+	_, err := c.Check(t.Context(), connect.NewRequest(&healthv1.HealthCheckRequest{Service: lecternv1connect.CourseServiceName}))
+	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
+}
+
 func TestTheFirstPageSaysWhereThingsAre(t *testing.T) {
 	t.Parallel()
-	server := start(t, connectapi.Config{})
+	server := start(t, connectapi.Config{Courses: fakeCourses{}})
 	status, contentType, body := fetch(t, server.url+"/")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "text/html; charset=utf-8", contentType)

@@ -4,11 +4,14 @@ import (
 	"context"
 	_ "embed" // the page at /
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
+
+	"lectern/app"
 )
 
 //go:embed index.html
@@ -25,12 +28,11 @@ func (p probes) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /livez", p.probe(p.health.Live))
 	mux.HandleFunc("GET /readyz", p.probe(p.ready))
 	mux.HandleFunc("GET /api/health/outbox", p.outbox)
-	mux.HandleFunc("GET /{$}", p.index)
 }
 
-// ready is the service's readiness, which ends when the server begins to stop.
+// ready is the service's readiness, which ends before the server begins to stop.
 func (p probes) ready(ctx context.Context) error {
-	if p.serving.ctx.Err() != nil {
+	if p.serving.ready.Err() != nil {
 		return errStopping
 	}
 	return p.health.Ready(ctx)
@@ -56,9 +58,14 @@ type outboxReport struct {
 }
 
 // outbox answers 200, or 503 when the relay is not alive. When the table can't
-// be read, alive is false and the log says why.
+// be read, alive is false and the log says why. Where the relay does not run, the
+// answer is 404.
 func (p probes) outbox(w http.ResponseWriter, r *http.Request) {
 	h, err := p.health.Outbox(r.Context())
+	if errors.Is(err, app.ErrNoRelay) {
+		p.write(w, r, http.StatusNotFound, "text/plain; charset=utf-8", err.Error()+"\n")
+		return
+	}
 	if err != nil {
 		p.logger.ErrorContext(r.Context(), "outbox not read for its health", "error", err)
 		h.Alive = false

@@ -21,13 +21,15 @@ import (
 	"lectern/ports"
 )
 
-// Config is what a Server is made of. The first five fields are required.
+// Config is what a Server is made of. The first two fields are required.
 type Config struct {
+	Health Health
+	Logger *slog.Logger
+
+	// Courses and their outbox, and who may call; without them health alone is served.
 	Courses       Courses
 	Outbox        Outbox
-	Health        Health
 	Authenticator ports.Authenticator
-	Logger        *slog.Logger
 
 	// MaxDocumentBytes bounds an uploaded document; 0 means
 	// domain.MaxDocumentBytes, which is also the most that it can be.
@@ -39,20 +41,23 @@ type Config struct {
 
 // Server serves the API on one port over HTTP/1.1 and, without TLS, HTTP/2.
 type Server struct {
-	http *http.Server
-	stop context.CancelFunc // ends streams
+	http  *http.Server
+	drain context.CancelFunc // ends readiness
+	stop  context.CancelFunc // ends streams
 }
 
 // New makes a server that does not listen yet.
 func New(c Config) *Server {
 	ctx, stop := context.WithCancel(context.Background())
+	ready, drain := context.WithCancel(ctx)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &Server{
-		stop: stop,
+		drain: drain,
+		stop:  stop,
 		http: &http.Server{
-			Handler:   handler(c, serving{ctx}),
+			Handler:   handler(c, serving{ctx: ctx, ready: ready}),
 			Protocols: &protocols,
 			// No bound on a whole request or answer: uploads may be slow and
 			// streams long. A peer that is gone is found by HTTP/2's pings.
@@ -73,6 +78,10 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	return nil
 }
+
+// Drain makes the server unready, and goes on: whoever sends it calls has time
+// to notice before Shutdown.
+func (s *Server) Drain() { s.drain() }
 
 // Shutdown stops the server: it takes no more calls, ends streams with
 // UNAVAILABLE, and waits for the other calls. When ctx ends first, it breaks
@@ -119,20 +128,25 @@ func handler(c Config, s serving) http.Handler {
 	p := probes{health: c.Health, serving: s, logger: c.Logger}
 	mux := http.NewServeMux()
 	p.register(mux)
+	services := []string{healthv1connect.HealthName}
 
-	guarded := connect.WithHandlerOptions(
-		connect.WithRequestGate(authenticate(c.Authenticator, errs)),
-		bounds.decoded(),
-		strictCodecs(),
-		// The outermost first: what is recovered and refused is then mapped.
-		connect.WithInterceptors(errs),
-		connect.WithRecover(recovered),
-		connect.WithInterceptors(validate.NewInterceptor()),
-	)
-	path, courses := lecternv1connect.NewCourseServiceHandler(courseService{courses: c.Courses, serving: s}, guarded)
-	mux.Handle(path, bounds.wrap(courses))
-	path, outbox := lecternv1connect.NewOutboxServiceHandler(outboxService{c.Outbox}, guarded)
-	mux.Handle(path, bounds.wrap(outbox))
+	if c.Courses != nil {
+		services = append(services, lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName)
+		mux.HandleFunc("GET /{$}", p.index)
+		guarded := connect.WithHandlerOptions(
+			connect.WithRequestGate(authenticate(c.Authenticator, errs)),
+			bounds.decoded(),
+			strictCodecs(),
+			// The outermost first: what is recovered and refused is then mapped.
+			connect.WithInterceptors(errs),
+			connect.WithRecover(recovered),
+			connect.WithInterceptors(validate.NewInterceptor()),
+		)
+		path, courses := lecternv1connect.NewCourseServiceHandler(courseService{courses: c.Courses, serving: s}, guarded)
+		mux.Handle(path, bounds.wrap(courses))
+		path, outbox := lecternv1connect.NewOutboxServiceHandler(outboxService{c.Outbox}, guarded)
+		mux.Handle(path, bounds.wrap(outbox))
+	}
 
 	// Health and reflection are open: they tell nothing about courses.
 	open := connect.WithHandlerOptions(
@@ -141,9 +155,9 @@ func handler(c Config, s serving) http.Handler {
 		connect.WithRecover(recovered),
 	)
 	mux.Handle(healthv1connect.NewHealthHandler(grpcHealth{
-		ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
+		services: append(services, ""), ready: p.ready, serving: s, interval: cmp.Or(c.HealthInterval, 5*time.Second),
 	}, open))
-	reflector := grpcreflect.NewStaticReflector(lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName)
+	reflector := grpcreflect.NewStaticReflector(services...)
 	path, v1 := grpcreflect.NewHandlerV1(reflector, open)
 	mux.Handle(path, s.endStreams(v1))
 	path, v1alpha := grpcreflect.NewHandlerV1Alpha(reflector, open)

@@ -20,9 +20,9 @@ const snapshotBatch = 500
 var errStopping = domain.Errorf(domain.ReasonUnavailable,
 	"the server is stopping: call again, with the last event_no seen as after_event_no")
 
-// serving is the time in which the server takes calls: its context ends when
-// the server begins to stop.
-type serving struct{ ctx context.Context }
+// serving is the time in which the server takes calls: ctx ends when the server
+// begins to stop, ready when that is about to come, or has.
+type serving struct{ ctx, ready context.Context }
 
 // bind returns a context that also ends, with errStopping as its cause, when
 // the server begins to stop.

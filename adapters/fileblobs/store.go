@@ -1,7 +1,7 @@
 // Package fileblobs keeps documents' bytes as files in one folder, whole or
 // not at all: what Put returned from survives a crash of the machine.
 //
-// It is for one process on a local disk. It does not encrypt, compress,
+// Processes may share the folder, on a disk that they share. It does not encrypt, compress,
 // deduplicate, or share a folder between machines.
 package fileblobs
 
@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path"
+	"time"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -34,8 +36,12 @@ type Store struct {
 	root *os.Root // refuses to leave the folder, symbolic links included
 }
 
+// staleAfter is far longer than a document takes to be written.
+const staleAfter = time.Hour
+
 // New opens the store in dir, creating the folder when it is not there, and
-// removes what a crash left half written. Close it after use.
+// removes what a crash left half written an hour ago or before: what is newer,
+// another process may be writing. Close it after use.
 func New(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("create the documents' folder %s (its parent must be writable): %w", dir, err)
@@ -51,13 +57,23 @@ func New(dir string) (*Store, error) {
 	return s, nil
 }
 
-// prepare begins with an empty folder for what is being written.
+// prepare makes the folder for what is being written, and tidies it.
 func (s *Store) prepare() error {
-	if err := s.root.RemoveAll(tempDir); err != nil {
+	if err := s.root.Mkdir(tempDir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := s.root.Mkdir(tempDir, dirMode); err != nil {
+	left, err := fs.ReadDir(s.root.FS(), tempDir)
+	if err != nil {
 		return err
+	}
+	for _, file := range left {
+		info, err := file.Info()
+		if err == nil && time.Since(info.ModTime()) > staleAfter {
+			err = s.root.Remove(path.Join(tempDir, file.Name()))
+		}
+		if err != nil && !isAbsent(err) { // another process may tidy too
+			return err
+		}
 	}
 	return s.syncDir(".")
 }

@@ -3,11 +3,13 @@ package fileblobs_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,8 +47,31 @@ func TestNewRemovesWhatACrashLeft(t *testing.T) {
 	open(t, dir)
 	left := filepath.Join(dir, ".incoming", "half-written")
 	require.NoError(t, os.WriteFile(left, []byte("ha"), 0o600))
+	longAgo := time.Now().Add(-2 * time.Hour)
+	require.NoError(t, os.Chtimes(left, longAgo, longAgo))
 	open(t, dir)
 	require.NoFileExists(t, left)
+}
+
+// opening opens the store once more when it is read.
+type opening struct {
+	t   *testing.T
+	dir string
+}
+
+func (o opening) Read([]byte) (int, error) {
+	open(o.t, o.dir)
+	return 0, io.EOF
+}
+
+func TestAProcessThatStartsLeavesTheOthersTheirUploads(t *testing.T) {
+	dir := t.TempDir()
+	store := open(t, dir)
+	_, _, err := store.Put(t.Context(), "a.txt", io.MultiReader(strings.NewReader("te"), opening{t, dir}, strings.NewReader("xt")), 10)
+	require.NoError(t, err)
+	got, err := store.Get(t.Context(), "a.txt")
+	require.NoError(t, err)
+	require.Equal(t, "text", string(got))
 }
 
 func TestAFailedPutLeavesNoFile(t *testing.T) {

@@ -73,6 +73,9 @@ func (p *program) checkConfig(ctx context.Context, offline bool) error {
 func withDefaults(c configs.Config) (configs.Config, error) {
 	var errs []error
 	options := func(b configs.Broker) map[string]any {
+		if !c.Roles.NeedBroker() {
+			return b.Options // as given: they are not for this process
+		}
 		decoded, err := decodeBroker(c, b)
 		if err != nil {
 			errs = append(errs, err)
@@ -89,6 +92,9 @@ func withDefaults(c configs.Config) (configs.Config, error) {
 	whole.Broker.AlsoConsume = make([]configs.OldBroker, len(c.Broker.AlsoConsume))
 	for i, old := range c.Broker.AlsoConsume {
 		whole.Broker.AlsoConsume[i] = configs.OldBroker{Kind: old.Kind, Options: options(old.Broker())}
+	}
+	if !c.Roles.Has(configs.RoleAPI) {
+		return whole, errors.Join(errs...)
 	}
 	cache, err := decodeCache(c)
 	if err != nil {

@@ -104,7 +104,13 @@ func whyNot(err error) string {
 func connections(c configs.Config, log *slog.Logger) []connection {
 	all := postgresConnections(c)
 	for _, b := range configuredBrokers(c) {
+		if !c.Roles.NeedBroker() {
+			break
+		}
 		all = append(all, connection{b.String(), func(ctx context.Context) (string, error) { return tryBroker(ctx, c, b, log) }})
+	}
+	if !c.Roles.Has(configs.RoleAPI) {
+		return all
 	}
 	return append(all, connection{fmt.Sprintf("cache (%s)", c.Cache.Kind), func(ctx context.Context) (string, error) {
 		return tryCache(ctx, c.Cache, log)
@@ -183,8 +189,8 @@ func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgr
 	if err != nil {
 		return useRole(key, c.Postgres.RolePrefix+"_"+string(duty), err)
 	}
-	if duty != postgres.App {
-		return nil
+	if duty != postgres.App && c.Roles.Has(configs.RoleAPI) {
+		return nil // said once
 	}
 	if err := postgres.CheckVersion(ctx, pool, latest); err != nil {
 		return inputError{err}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,10 +104,10 @@ func withMigrator(ctx context.Context, dsn, rolePrefix string, use func(*migrati
 type database struct {
 	server             *embeddedpostgres.Server // nil unless it is ours
 	addresses          addresses
-	app, worker, relay *pgxpool.Pool
+	app, worker, relay *pgxpool.Pool // nil unless the process has the role
 }
 
-// openDatabase connects each role, to a server of our own if that is the
+// openDatabase connects each of the process's roles, to a server of our own if that is the
 // config's, whose schema it brings up to date first.
 func openDatabase(ctx context.Context, c configs.Config, log *slog.Logger, ui progress) (*database, error) {
 	db := &database{addresses: addresses{app: c.Postgres.AppDSN, worker: c.Postgres.WorkerDSN, relay: c.Postgres.RelayDSN}}
@@ -140,11 +141,15 @@ func (db *database) open(ctx context.Context, c configs.Config, log *slog.Logger
 		pool **pgxpool.Pool
 		dsn  string
 		duty postgres.Duty
+		role configs.Role
 	}{
-		{&db.app, db.addresses.app, postgres.App},
-		{&db.worker, db.addresses.worker, postgres.Worker},
-		{&db.relay, db.addresses.relay, postgres.Relay},
+		{&db.app, db.addresses.app, postgres.App, configs.RoleAPI},
+		{&db.worker, db.addresses.worker, postgres.Worker, configs.RoleWorker},
+		{&db.relay, db.addresses.relay, postgres.Relay, configs.RoleRelay},
 	} {
+		if !c.Roles.Has(role.role) {
+			continue
+		}
 		*role.pool, err = postgres.Open(ctx, role.dsn, int32(c.Postgres.MaxConns))
 		if err == nil {
 			err = postgres.CheckDuty(ctx, *role.pool, role.duty)
@@ -153,10 +158,12 @@ func (db *database) open(ctx context.Context, c configs.Config, log *slog.Logger
 			return useRole(fmt.Sprintf("postgres.%s_dsn", role.duty), c.Postgres.RolePrefix+"_"+string(role.duty), err)
 		}
 	}
-	if err := checkBrokerRoles(ctx, c, db.addresses, log); err != nil {
-		return err
+	if c.Roles.NeedBroker() {
+		if err := checkBrokerRoles(ctx, c, db.addresses, log); err != nil {
+			return err
+		}
 	}
-	return postgres.CheckVersion(ctx, db.app, latest)
+	return postgres.CheckVersion(ctx, cmp.Or(db.app, db.worker, db.relay), latest)
 }
 
 // useRole says what to do about an address that can't be used.
@@ -170,10 +177,15 @@ func useRole(key, wanted string, err error) error {
 
 // close gives back the connections, then the server.
 func (db *database) close(ctx context.Context) error {
+	db.closePools()
+	return stopServer(ctx, db.server)
+}
+
+// closePools waits for connections that are in use.
+func (db *database) closePools() {
 	for _, pool := range []*pgxpool.Pool{db.relay, db.worker, db.app} {
 		if pool != nil {
 			pool.Close()
 		}
 	}
-	return stopServer(ctx, db.server)
 }

@@ -122,7 +122,7 @@ func (g *generation) onServer(ctx context.Context, ui progress) error {
 
 // onOwn makes the course on a service in this process.
 func (g *generation) onOwn(ctx context.Context, ui progress) error {
-	config, err := g.loadConfig(configs.ForService, map[string]string{"listen": "127.0.0.1:0"})
+	config, err := g.loadConfig(configs.ForService, ownService())
 	if err != nil {
 		return err
 	}

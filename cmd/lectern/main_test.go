@@ -147,6 +147,7 @@ func TestTheShellCompletesWhatIsEnumerated(t *testing.T) {
 	}{
 		"styles":    {[]string{"generate", "--style", ""}, strings.Join(styleNames(), "\n") + "\n:4\n"},
 		"languages": {[]string{"generate", "--language", ""}, "en\nru\n:4\n"},
+		"roles":     {[]string{"serve", "--roles", ""}, "api\nrelay\nworker\napi,relay\napi,worker\nrelay,worker\n:4\n"},
 		"formats":   {[]string{"show", "--format", ""}, "outline\njson\nmarkdown\n:4\n"},
 		"configs":   {[]string{"serve", "--config", ""}, strings.Join(configs.Names(), "\n") + "\n:4\n"},
 		"documents": {[]string{"generate", ""}, "pdf\ndocx\nmd\ntxt\nhtml\n:8\n"},

@@ -23,6 +23,8 @@ type brokerKind struct {
 	// dsn names the option that takes a Postgres address: beside an embedded
 	// server it is filled in. Empty for a broker that needs none.
 	dsn string
+	// local: it is within one process.
+	local bool
 }
 
 // brokers is the registry: broker.kind to broker. A new one is a line here, a
@@ -30,7 +32,7 @@ type brokerKind struct {
 func brokers() map[string]brokerKind {
 	return map[string]brokerKind{
 		"kafka":    {decode: decoder(kafkabroker.DecodeOptions), module: kafkabroker.Module},
-		"memory":   {decode: decoder(memorybroker.DecodeOptions), module: memorybroker.Module},
+		"memory":   {decode: decoder(memorybroker.DecodeOptions), module: memorybroker.Module, local: true},
 		"nats":     {decode: decoder(natsbroker.DecodeOptions), module: natsbroker.Module},
 		"postgres": {decode: decoder(postgresbroker.DecodeOptions), module: postgresbroker.Module, dsn: "dsn"},
 		"redis":    {decode: decoder(redisbroker.DecodeOptions), module: redisbroker.Module},
@@ -61,6 +63,11 @@ func isEmpty(value any) bool { return value == nil || value == "" }
 
 // brokerKinds returns the registry's names in order.
 func brokerKinds() []string { return slices.Sorted(maps.Keys(brokers())) }
+
+// localBrokers returns those that processes can't share.
+func localBrokers() []string {
+	return slices.DeleteFunc(brokerKinds(), func(kind string) bool { return !brokers()[kind].local })
+}
 
 // cacheKind is the same of a cache and the section cache.options.
 type cacheKind struct {

@@ -30,7 +30,7 @@ func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
 			require.Equal(t, kind, config.Broker.Kind)
 
 			db := &database{addresses: addresses{broker: "postgres://lectern_broker@127.0.0.1:1/lectern"}}
-			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), func(error) {})
+			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), newParts(func(error) {}))
 
 			require.NoError(t, err)
 			require.NoError(t, fx.ValidateApp(parts))
@@ -66,7 +66,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, kind, config.Cache.Kind)
 			db := &database{addresses: addresses{broker: "postgres://lectern_broker@127.0.0.1:1/lectern"}}
-			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), func(error) {})
+			parts, err := wire(config, slog.New(slog.DiscardHandler), db, listen(t), newParts(func(error) {}))
 			require.NoError(t, err)
 			require.NoError(t, fx.ValidateApp(parts))
 

@@ -29,9 +29,9 @@ func retentionRules(c configs.Retention) []ports.RetentionRule {
 }
 
 // runRetention cleans up in this process, unless that is pg_cron's or nobody's.
-func runRetention(lc fx.Lifecycle, c configs.Config, retention *app.Retention, fail context.CancelCauseFunc) {
+func runRetention(lc fx.Lifecycle, p *parts, c configs.Config, retention *app.Retention) {
 	if c.Retention.Scheduler == configs.SchedulerService {
-		background(lc, fail, "clean up", retention.Run)
+		p.background(lc, "clean-up", retention.Run)
 	}
 }
 

@@ -29,10 +29,10 @@ func TestTheServiceCleansUpWhenItIsTheScheduler(t *testing.T) {
 			t.Parallel()
 			store := make(looked)
 			lc := fxtest.NewLifecycle(t)
-			runRetention(lc, configs.Config{Retention: configs.Retention{Scheduler: scheduler}}, app.NewRetention(app.RetentionDeps{
+			runRetention(lc, newParts(func(err error) { t.Error(err) }), configs.Config{Retention: configs.Retention{Scheduler: scheduler}}, app.NewRetention(app.RetentionDeps{
 				Store: store, Rules: []ports.RetentionRule{{Task: ports.RetentionKeys}}, LookEvery: time.Hour,
 				Random: func() float64 { return 0 }, Log: slog.New(slog.DiscardHandler),
-			}), func(err error) { t.Error(err) })
+			}))
 			lc.RequireStart()
 			if runs {
 				select {

@@ -80,13 +80,19 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 	}
 	config, err := configs.Load(configs.Request{
 		Source: source, Environ: p.environ, Flags: set, Use: use,
-		BrokerKinds: brokerKinds(), DecodeBroker: decodeBroker,
+		BrokerKinds: brokerKinds(), LocalBrokers: localBrokers(), DecodeBroker: decodeBroker,
 		CacheKinds: cacheKinds(), DecodeCache: decodeCache,
 	})
 	if err != nil {
 		return config, inputError{err}
 	}
 	return config, nil
+}
+
+// ownService are the flags of a service that a command runs for its own use: all
+// of it, for nobody else.
+func ownService() map[string]string {
+	return map[string]string{"listen": "127.0.0.1:0", "roles": "api,relay,worker", "shutdown_delay": "0s"}
 }
 
 // logger makes the log. Quiet commands hear of warnings alone.

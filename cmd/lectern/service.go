@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"go.uber.org/dig"
@@ -16,17 +18,17 @@ import (
 	"lectern/configs"
 )
 
-// How long stopping in order may take before it is cut short.
-const (
-	stopTimeout       = 20 * time.Second
-	serverStopTimeout = 10 * time.Second
-)
+// serverStopTimeout is what a server of ours has to stop in order, after all that
+// used it has, before it is cut short.
+const serverStopTimeout = 10 * time.Second
 
 // service is a running Lectern.
 type service struct {
-	url string
-	app *fx.App
-	db  *database
+	url    string
+	config configs.Config
+	parts  *parts
+	app    *fx.App
+	db     *database
 }
 
 // withService runs Lectern for as long as use takes. The context of use ends
@@ -58,20 +60,20 @@ func startService(
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	s := &service{url: "http://" + l.Addr().String(), db: db}
-	if err := s.start(ctx, c, log, l, fail); err != nil {
+	s := &service{url: "http://" + l.Addr().String(), config: c, parts: newParts(fail), db: db}
+	if err := s.start(ctx, log, l); err != nil {
 		_ = l.Close() // closed already if the API was the one to fail
 		return nil, errors.Join(err, db.close(ctx))
 	}
 	return s, nil
 }
 
-func (s *service) start(ctx context.Context, c configs.Config, log *slog.Logger, l net.Listener, fail context.CancelCauseFunc) error {
-	parts, err := wire(c, log, s.db, l, fail)
+func (s *service) start(ctx context.Context, log *slog.Logger, l net.Listener) error {
+	wired, err := wire(s.config, log, s.db, l, s.parts)
 	if err != nil {
 		return err
 	}
-	s.app = fx.New(parts)
+	s.app = fx.New(wired)
 	if err := dig.RootCause(s.app.Err()); err != nil {
 		return err
 	}
@@ -95,34 +97,77 @@ func why(ctx context.Context, err error) error {
 
 var errInterrupted = errors.New("stopped before it was done; what was begun goes on the next time Lectern starts")
 
-// stop ends everything in order, the server of ours last.
+// stop ends everything in order within shutdown_timeout, the server of ours last.
+// Whoever sends it calls is told first, when it is stopped from outside.
 func (s *service) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	asked := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(s.app.Stop(ctx), s.db.close(ctx))
+	s.parts.drain()
+	if asked {
+		wait(ctx, s.config.ShutdownDelay)
+	}
+	s.parts.stop()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.end(ctx) }()
+	var err error
+	select {
+	case err = <-stopped:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		err = s.overdue()
+	}
+	return errors.Join(err, stopServer(ctx, s.db.server))
 }
 
-func runBackup(lc fx.Lifecycle, listener *app.BackupListener, fail context.CancelCauseFunc) {
-	background(lc, fail, "run backup listener", func(ctx context.Context) error {
+// end waits for the parts and closes what they used. It may go on past the
+// context's end, when something does not let go.
+func (s *service) end(ctx context.Context) error {
+	if err := s.app.Stop(ctx); err != nil {
+		return err
+	}
+	s.db.closePools()
+	return nil
+}
+
+// overdue says what has not stopped in time.
+func (s *service) overdue() error {
+	still := strings.Join(s.parts.still(), ", ")
+	return fmt.Errorf("not stopped within shutdown_timeout (%s), and broken off: %s; what was begun goes on elsewhere, or at the next start",
+		s.config.ShutdownTimeout, cmp.Or(still, "connections to the broker or the database"))
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func runBackup(lc fx.Lifecycle, p *parts, listener *app.BackupListener) {
+	p.background(lc, "backup listener", func(ctx context.Context) error {
 		listener.Run(ctx)
 		return nil
 	})
 }
 
-func runWorkers(lc fx.Lifecycle, workers *app.Workers, fail context.CancelCauseFunc) {
-	background(lc, fail, "run workers", workers.Run)
+func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
+	p.background(lc, "workers", workers.Run)
 }
 
-func runRelay(lc fx.Lifecycle, relay *app.Relay, fail context.CancelCauseFunc) {
-	background(lc, fail, "run relay", relay.Run)
+func runRelay(lc fx.Lifecycle, p *parts, relay *app.Relay) {
+	p.background(lc, "relay", relay.Run)
 }
 
 // watchServer notices when a server of ours ends by itself.
-func watchServer(lc fx.Lifecycle, db *database, fail context.CancelCauseFunc) {
+func watchServer(lc fx.Lifecycle, p *parts, db *database) {
 	if db.server == nil {
 		return
 	}
-	background(lc, fail, "keep Postgres running", func(ctx context.Context) error {
+	p.background(lc, "Postgres", func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -132,37 +177,30 @@ func watchServer(lc fx.Lifecycle, db *database, fail context.CancelCauseFunc) {
 	})
 }
 
+// serveAPI serves the API and health.
 func serveAPI(
-	lc fx.Lifecycle, c configs.Config, log *slog.Logger, courses *app.CourseService,
-	operator *app.OperatorService, health *app.Health, l net.Listener,
-	fail context.CancelCauseFunc,
+	lc fx.Lifecycle, p *parts, c configs.Config, log *slog.Logger, courses *app.CourseService, operator *app.OperatorService,
+	health *app.Health, l net.Listener,
 ) {
-	api := newAPI(c, log, courses, operator, health)
-	background(lc, fail, "serve API", func(context.Context) error { return api.Serve(l) })
-	lc.Append(fx.StopHook(api.Shutdown))
+	p.serve(lc, "calls to the API", newAPI(c, log, courses, operator, health), l)
 }
 
-// background runs a part of the service from its start to its stop. A part
-// that ends by itself ends the whole.
-func background(lc fx.Lifecycle, fail context.CancelCauseFunc, what string, run func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	start := func() {
-		go func() {
-			defer close(done)
-			if err := run(ctx); err != nil {
-				fail(fmt.Errorf("%s: %w", what, err))
-			}
-		}()
-	}
-	stop := func(stopping context.Context) error {
-		cancel()
+// serveHealth serves health alone.
+func serveHealth(lc fx.Lifecycle, p *parts, log *slog.Logger, health *app.Health, l net.Listener) {
+	p.serve(lc, "calls for health", connectapi.New(connectapi.Config{Health: health, Logger: log}), l)
+}
+
+func (p *parts) serve(lc fx.Lifecycle, name string, server *connectapi.Server, l net.Listener) {
+	p.onDrain(server.Drain)
+	p.background(lc, name, func(ctx context.Context) error {
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(l) }()
 		select {
-		case <-done:
-			return nil
-		case <-stopping.Done():
-			return fmt.Errorf("stop (%s): %w", what, stopping.Err())
+		case err := <-served:
+			return err
+		case <-ctx.Done():
+			// Without a limit of its own: past the whole's, the process ends.
+			return errors.Join(server.Shutdown(context.WithoutCancel(ctx)), <-served)
 		}
-	}
-	lc.Append(fx.StartStopHook(start, stop))
+	})
 }

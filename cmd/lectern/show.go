@@ -68,7 +68,7 @@ func (p *program) withClient(ctx context.Context, use func(context.Context, clie
 		}
 		return use(ctx, c)
 	}
-	config, err := p.loadConfig(configs.ForService, map[string]string{"listen": "127.0.0.1:0"})
+	config, err := p.loadConfig(configs.ForService, ownService())
 	if err != nil {
 		return err
 	}

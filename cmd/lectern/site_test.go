@@ -65,7 +65,7 @@ func newSiteWith(t *testing.T, log *slog.Logger, change func(*configs.Config), c
 	db, err := openDatabase(t.Context(), c, log, nil)
 	require.NoError(t, err)
 	ctx, fail := context.WithCancelCause(t.Context())
-	parts, err := provide(c, log, db, fail)
+	parts, err := provide(c, log, db, newParts(fail))
 	require.NoError(t, err)
 	running := fx.New(parts, fx.Options(chosen...), fx.Populate(&s.broker, &s.uploads, &s.stats))
 	require.NoError(t, running.Start(t.Context()))
@@ -73,7 +73,7 @@ func newSiteWith(t *testing.T, log *slog.Logger, change func(*configs.Config), c
 	require.NoError(t, err)
 	t.Cleanup(s.admin.Close)
 	t.Cleanup(func() {
-		stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		stopping, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout)
 		defer cancel()
 		require.NoError(t, running.Stop(stopping))
 		require.NoError(t, db.close(stopping))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
@@ -27,45 +28,73 @@ import (
 
 // What nobody has yet had reason to configure.
 const (
-	watchPoll    = time.Second // how soon another process's event reaches a watcher
-	backoffFirst = time.Second // after the first failure, of a publish or a job
-	backoffMax   = time.Minute
+	watchPoll    = time.Second      // how soon another process's event reaches a watcher
+	backoffFirst = time.Second      // after the first failure, of a publish or a job
+	backoffMax   = 20 * time.Second // less than a relay may be silent before health calls it stuck
 )
 
-// wire is the whole service: what is started stops in the reverse order, so
-// the API first, then the relay, the workers, the backup listener, the broker.
-func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, fail context.CancelCauseFunc) (fx.Option, error) {
-	parts, err := provide(c, log, db, fail)
+// wire is the service with the roles of the config. What is not of a role is
+// neither made nor connected to. All parts stop at once; what they used, such as
+// the broker, is closed when they have.
+func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *parts) (fx.Option, error) {
+	provided, err := provide(c, log, db, p)
 	if err != nil {
 		return nil, err
 	}
-	return fx.Options(
-		parts,
-		fx.Supply(fx.Annotate(l, fx.As(new(net.Listener)))),
-		fx.Invoke(prepareBroker, runBackup, runWorkers, runRelay, runRetention, watchServer, serveAPI),
-	), nil
+	roles := []fx.Option{provided, fx.Supply(fx.Annotate(l, fx.As(new(net.Listener)))), fx.Invoke(watchServer)}
+	if c.Roles.NeedBroker() {
+		roles = append(roles, fx.Invoke(prepareBroker), need("broker", func(b ports.Broker) func(context.Context) error { return b.Ping }))
+	}
+	if c.Roles.Has(configs.RoleWorker) {
+		roles = append(roles, fx.Invoke(runBackup, runWorkers), needDatabase(postgres.Worker, db.worker))
+	}
+	if c.Roles.Has(configs.RoleRelay) {
+		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
+	}
+	if c.Roles.Has(configs.RoleAPI) {
+		roles = append(roles, fx.Invoke(serveAPI), needDatabase(postgres.App, db.app))
+	} else {
+		roles = append(roles, fx.Invoke(serveHealth))
+	}
+	return fx.Options(roles...), nil
 }
 
-// provide makes every part there is, and runs none.
-func provide(c configs.Config, log *slog.Logger, db *database, fail context.CancelCauseFunc) (fx.Option, error) {
-	broker, err := brokerModule(c.Broker, db.addresses)
-	if err != nil {
-		return nil, err
+// provide makes every part that is asked for, and runs none.
+func provide(c configs.Config, log *slog.Logger, db *database, p *parts) (fx.Option, error) {
+	options := []fx.Option{fx.Supply(c, log, db, p), fx.WithLogger(quietly), storage(), documents(), useCases()}
+	if c.Roles.NeedBroker() {
+		broker, err := brokerModule(c.Broker, db.addresses)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, broker)
 	}
-	cache, err := caches()[c.Cache.Kind].module(c.Cache.Options)
-	if err != nil {
-		return nil, err
+	if c.Roles.Has(configs.RoleAPI) {
+		cache, err := caches()[c.Cache.Kind].module(c.Cache.Options)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, cache)
 	}
-	return fx.Options(
-		fx.Supply(c, log, db),
-		fx.Provide(func() context.CancelCauseFunc { return fail }),
-		fx.WithLogger(quietly),
-		storage(),
-		documents(),
-		broker,
-		cache,
-		useCases(),
-	), nil
+	return fx.Options(options...), nil
+}
+
+// needs is the group of what health tries.
+const needs = `group:"needs"`
+
+// need has health try something: what stands in the service of its name.
+func need[T any](name string, try func(T) func(context.Context) error) fx.Option {
+	return fx.Provide(fx.Annotate(func(of T) app.Need { return app.Need{Name: name, Try: try(of)} }, fx.ResultTags(needs)))
+}
+
+func needDatabase(duty postgres.Duty, pool *pgxpool.Pool) fx.Option {
+	return need("database as "+string(duty), func(*database) func(context.Context) error {
+		return func(ctx context.Context) error { return postgres.Ping(ctx, pool) }
+	})
+}
+
+func watchOutbox(relay *app.Relay, outbox ports.Outbox) *app.OutboxWatch {
+	return &app.OutboxWatch{Relay: relay, Outbox: outbox}
 }
 
 // quietly sends fx's own lines to the log at debug level, its errors too: they
@@ -131,7 +160,8 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, app.NewOperatorService, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention, app.NewHealth,
+		newCourses, app.NewOperatorService, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention,
+		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
 
