@@ -56,7 +56,7 @@ test-reconnect:
 # What needs more than Go, a JDK and Maven: files with the build tag ops, whose
 # tests are called TestOps...
 .PHONY: test-ops
-test-ops: ## Run what needs servers of the distribution: postgresql-15-cron
+test-ops: ## Run what needs servers of the distribution: postgresql-15-cron, pgbouncer
 	go test -race -count=1 -timeout 15m -tags ops -run '^TestOps' $(TESTFLAGS) ./e2e
 
 .PHONY: fuzz

@@ -26,6 +26,10 @@ type RelayConfig struct {
 // pollGrowth is how much longer an idle relay waits each time.
 const pollGrowth = 1.5
 
+// pollUnheard bounds the poll interval while other processes' commits wake
+// nobody.
+const pollUnheard = 5 * time.Second
+
 // stuckAfter is how long a pass may take, beyond the longest poll, before the
 // relay counts as stuck.
 const stuckAfter = 20 * time.Second
@@ -34,7 +38,8 @@ const stuckAfter = 20 * time.Second
 type RelayDeps struct {
 	Outbox  ports.Outbox
 	Broker  ports.Broker
-	Wake    *Signal // notified after a commit with entries
+	Wake    *Signal     // notified after a commit with entries
+	Hears   func() bool // whether other processes' commits notify Wake too; nil where there are none
 	Backoff Backoff
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -89,8 +94,12 @@ func (r *Relay) Run(ctx context.Context) error {
 // untilNextLook lengthens the poll interval and returns it, or less when a
 // parked entry is due before.
 func (r *Relay) untilNextLook(ctx context.Context) time.Duration {
-	interval := time.Duration(r.poll.Load())
-	r.poll.Store(int64(min(time.Duration(float64(interval)*pollGrowth), r.Config.PollMax)))
+	longest := r.Config.PollMax
+	if r.Hears != nil && !r.Hears() {
+		longest = min(longest, pollUnheard)
+	}
+	interval := min(time.Duration(r.poll.Load()), longest)
+	r.poll.Store(int64(min(time.Duration(float64(interval)*pollGrowth), longest)))
 	due, err := r.Outbox.NextDue(ctx)
 	if err != nil || due.IsZero() {
 		return interval // an error shows in the next pass

@@ -28,17 +28,21 @@ func (s *Signal) Notify() {
 }
 
 // Signals are the changes that the parts of one process tell each other.
-// Other processes' changes are found by polling.
 type Signals struct {
-	Entries *Signal // the outbox has new entries: wakes the relay
-	Events  *Signal // a course has new events: wakes watchers
+	Entries *Signal // the outbox may have new entries, whoever committed them: wakes the relay
+	Events  *Signal // a course has new events: wakes watchers. Other processes' are found by polling
+
+	// committedEntries is what this process committed: EntryNotifier tells the
+	// others. Of what it heard from them it tells nobody.
+	committedEntries *Signal
 }
 
 // NewSignals makes the signals of a process.
-func NewSignals() Signals { return Signals{NewSignal(), NewSignal()} }
+func NewSignals() Signals { return Signals{NewSignal(), NewSignal(), NewSignal()} }
 
-// committed tells that a transaction with events and perhaps entries is done.
+// committed tells that a transaction with entries, and so with events, is done.
 func (s Signals) committed() {
 	s.Entries.Notify()
 	s.Events.Notify()
+	s.committedEntries.Notify()
 }

@@ -161,8 +161,12 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 		w.Log.ErrorContext(ctx, "result refused", "course", step.Job.CourseID, "job", step.Job.OutboxID, "error", err)
 		verdict, err = w.Steps.Advance(ctx, domain.Step{Job: step.Job, Fail: "the result could not be stored; restart the course"})
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case step.Retry != nil || len(step.OnLast.Jobs) > 0: // which this job may have been
 		w.Signals.committed()
+	default:
+		w.Signals.Events.Notify()
 	}
 	return verdict, err
 }

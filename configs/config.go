@@ -75,6 +75,7 @@ type Relay struct {
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
 	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
+	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
 
 // Workers tunes the workers.
@@ -149,7 +150,7 @@ func Default() Config {
 		Postgres: Postgres{Embedded: true, RolePrefix: "lectern", MaxConns: 8},
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
-		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue},
+		Relay:    Relay{BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue, Listen: true},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline: domain.PipelineAutomatic,
 		Retention: Retention{

@@ -59,7 +59,7 @@ broker: {kind: postgres, options: {a: 1, deep: {b: [x]}}}
 cache: {kind: memory, options: {a: 3}}
 log: {level: debug}
 `),
-		"LECTERN_DATA_DIR=/from/env", "LECTERN_LISTEN=127.0.0.1:2", "LECTERN_RELAY__BATCH_SIZE=8", "LECTERN_PIPELINE=",
+		"LECTERN_DATA_DIR=/from/env", "LECTERN_LISTEN=127.0.0.1:2", "LECTERN_RELAY__BATCH_SIZE=8", "LECTERN_RELAY__LISTEN=false", "LECTERN_PIPELINE=",
 		"LECTERN_BROKER__OPTIONS__A=2", "LECTERN_BROKER__OPTIONS__DSN=postgres://x", "LECTERN_CACHE__KIND=redis", "LECTERN_CACHE__OPTIONS__URL=redis://x", "LECTERN_POSTGRES__EMBEDDED=true",
 		"LECTERN_CONFIG=elsewhere", "LECTERN_TEST_POSTGRES=a test's", "OTHER_LISTEN=x")
 	r.Flags = map[string]string{"listen": "localhost:3"}
@@ -110,7 +110,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
-			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, on_dead"},
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, on_dead, listen"},
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
@@ -120,7 +120,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
 			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
-				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__ON_DEAD"},
+				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {
 			environ: []string{"LECTERN_IDENTITY__USER="},
@@ -191,14 +191,15 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			want: []string{"FILE:1: listen: must be text, not map[host:x]: put it in quotes"},
 		},
 		"values of other types": {
-			text: "listen: 8080\nrelay:\n  batch_size: 1.5\n  poll_min: 5\n  poll_max: soon\npostgres: {embedded: 1}\nlog: {level: loud}\n",
+			text: "listen: 8080\nrelay:\n  batch_size: 1.5\n  poll_min: 5\n  poll_max: soon\n  listen: 1\npostgres: {embedded: 1}\nlog: {level: loud}\n",
 			want: []string{
 				"FILE:1: listen: must be text, not 8080: put it in quotes",
 				"FILE:3: relay.batch_size: must be a whole number, not 1.5",
 				"FILE:4: relay.poll_min: must be a time with its unit, such as 500ms, 30s or 5m",
 				"FILE:5: relay.poll_max: must be a time with its unit, such as 500ms, 30s or 5m",
-				"FILE:6: postgres.embedded: must be true or false, not 1",
-				`FILE:7: log.level: "loud" is not one of debug, info, warn, error`,
+				"FILE:6: relay.listen: must be true or false, not 1",
+				"FILE:7: postgres.embedded: must be true or false, not 1",
+				`FILE:8: log.level: "loud" is not one of debug, info, warn, error`,
 			},
 		},
 		"values out of bounds": {
@@ -298,7 +299,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
-	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__ON_DEAD, LECTERN_WORKERS__CONCURRENCY, " +
+	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +

@@ -57,7 +57,7 @@ func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMComm
 	var answer answerRow
 	var now time.Time
 	for range askAgain {
-		err = s.pool.QueryRow(ctx, `select initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0)), clock_timestamp()`,
+		err = s.pool.QueryRow(ctx, `select lectern.initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0)), clock_timestamp()`,
 			[16]byte(c.CourseID), [16]byte(c.Caller.UserID), [16]byte(c.Caller.OrganizationID), string(c.Key),
 			string(c.InitiatedBy), string(c.State), jobs, c.Metadata, string(c.Fingerprint), c.Run).Scan(&answer, &now)
 		if !keyTaken(err) {
@@ -74,7 +74,7 @@ func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMComm
 // ChangeState implements ports.Commands.
 func (s *Commands) ChangeState(ctx context.Context, c domain.ChangeStateCommand) (domain.FSMState, error) {
 	var state domain.FSMState
-	err := s.pool.QueryRow(ctx, `select change_course_state($1, $2, $3, $4, $5, $6, nullif($7, ''), $8)`,
+	err := s.pool.QueryRow(ctx, `select lectern.change_course_state($1, $2, $3, $4, $5, $6, nullif($7, ''), $8)`,
 		c.CourseID, c.Caller.UserID, c.Caller.OrganizationID, string(c.Key), string(c.InitiatedBy), string(c.State),
 		c.Reason, string(c.Fingerprint)).Scan(&state)
 	if err != nil {

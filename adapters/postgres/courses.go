@@ -23,7 +23,7 @@ func NewCourses(pool *pgxpool.Pool) *Courses { return &Courses{pool} }
 const selectCourse = `
 	select id, organization_id, user_id, title, slug, language, style, settings, generation_status,
 	       status_version, run, analysis_result, course_structure, generation_metadata, created_at, updated_at
-	from courses `
+	from lectern.courses `
 
 func scanCourse(row pgx.CollectableRow) (domain.Course, error) {
 	var c domain.Course
@@ -47,7 +47,7 @@ func stored[T any](v T, err error) (T, error) {
 // Create implements ports.Courses.
 func (s *Courses) Create(ctx context.Context, c domain.Course, key domain.IdempotencyKey, fp domain.Fingerprint) (domain.Course, error) {
 	var id uuid.UUID
-	err := s.pool.QueryRow(ctx, `select create_course($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10)`,
+	err := s.pool.QueryRow(ctx, `select lectern.create_course($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10)`,
 		c.ID, c.Owner.UserID, c.Owner.OrganizationID, c.Title, c.Slug, c.Language, string(c.Style), c.Settings,
 		string(key), string(fp)).Scan(&id)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Courses) Events(ctx context.Context, caller domain.Identity, id uuid.UU
 	var found []domain.Event
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
 		b.Queue(`select event_id, entity_id, event_no, event_type, event_data, created_at, created_by, user_id
-			from course_events($1, $2, $3)`, id, after, limit).Query(collect(&found, scanEvent))
+			from lectern.course_events($1, $2, $3)`, id, after, limit).Query(collect(&found, scanEvent))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
@@ -110,7 +110,7 @@ func scanEvent(row pgx.CollectableRow) (domain.Event, error) {
 func (s *Courses) Entries(ctx context.Context, caller domain.Identity, id uuid.UUID) ([]domain.OutboxEntry, error) {
 	var found []domain.OutboxEntry
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+entryColumns+` from outbox_entries($1)`, id).Query(collect(&found, scanCheckedEntry))
+		b.Queue(`select `+entryColumns+` from lectern.outbox_entries($1)`, id).Query(collect(&found, scanCheckedEntry))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read outbox entries: %w", err)

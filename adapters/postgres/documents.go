@@ -16,7 +16,7 @@ const selectDocument = `
 // AddDocument implements ports.Courses.
 func (s *Courses) AddDocument(ctx context.Context, caller domain.Identity, d domain.Document) (domain.Document, error) {
 	var id uuid.UUID
-	err := s.pool.QueryRow(ctx, `select add_document($1, $2, $3, $4, $5, $6, $7, $8)`,
+	err := s.pool.QueryRow(ctx, `select lectern.add_document($1, $2, $3, $4, $5, $6, $7, $8)`,
 		d.ID, d.CourseID, caller.OrganizationID, d.Name, string(d.Format), d.Size, d.SHA256, d.BlobKey).Scan(&id)
 	if err != nil {
 		return domain.Document{}, fmt.Errorf("add document: %w", asDomain(err))
@@ -40,7 +40,7 @@ func (s *Courses) Documents(ctx context.Context, caller domain.Identity, courseI
 func (s *Courses) documents(ctx context.Context, caller domain.Identity, where string, id uuid.UUID) ([]domain.Document, error) {
 	var found []domain.Document
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(selectDocument+`from documents `+where, id).Query(collect(&found, func(row pgx.CollectableRow) (domain.Document, error) {
+		b.Queue(selectDocument+`from lectern.documents `+where, id).Query(collect(&found, func(row pgx.CollectableRow) (domain.Document, error) {
 			var d domain.Document
 			return d, row.Scan(documentFields(&d)...)
 		}))

@@ -39,7 +39,7 @@ func (s *Operator) List(
 	var found []domain.OutboxEntry
 	scan := func(row pgx.CollectableRow) (e domain.OutboxEntry, err error) { return e, row.Scan(shown(&e)...) }
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+shownColumns+` from list_entries(nullif($1::uuid, $8), nullif($2, ''), $3, nullif($4::interval, '0'),
+		b.Queue(`select `+shownColumns+` from lectern.list_entries(nullif($1::uuid, $8), nullif($2, ''), $3, nullif($4::interval, '0'),
 			nullif($5::interval, '0'), nullif($6::uuid, $8), $7)`,
 			f.CourseID, string(f.Queue), texts(f.States), f.OlderThan, f.YoungerThan, before, limit, uuid.Nil).Query(collect(&found, scan))
 	})
@@ -65,7 +65,7 @@ func (s *Operator) Get(ctx context.Context, caller domain.Identity, id uuid.UUID
 		return e, row.Scan(append(shown(&e), &e.Data)...)
 	}
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+shownColumns+`, job_data from get_entry($1)`, id).Query(collect(&found, scan))
+		b.Queue(`select `+shownColumns+`, job_data from lectern.get_entry($1)`, id).Query(collect(&found, scan))
 	})
 	switch {
 	case err != nil:
@@ -83,7 +83,7 @@ func (s *Operator) Count(ctx context.Context, caller domain.Identity) ([]domain.
 		return c, row.Scan(&c.Queue, &c.State, &c.Entries, &c.Oldest)
 	}
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select queue_name, state, entries, oldest from count_entries()`).Query(collect(&counts, scan))
+		b.Queue(`select queue_name, state, entries, oldest from lectern.count_entries()`).Query(collect(&counts, scan))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("count outbox entries: %w", err)
@@ -101,7 +101,7 @@ func scanVerdict(row pgx.CollectableRow) (v domain.EntryVerdict, err error) {
 func (s *Operator) Redrive(ctx context.Context, caller domain.Identity, ids []uuid.UUID, dryRun bool) ([]domain.EntryVerdict, error) {
 	var verdicts []domain.EntryVerdict
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+verdictColumns+` from redrive_entries($2, $3, $4)`, uuid.Nil, ids, caller.UserID, dryRun).
+		b.Queue(`select `+verdictColumns+` from lectern.redrive_entries($2, $3, $4)`, uuid.Nil, ids, caller.UserID, dryRun).
 			Query(collect(&verdicts, scanVerdict))
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *Operator) Discard(
 ) ([]domain.EntryVerdict, error) {
 	var verdicts []domain.EntryVerdict
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+verdictColumns+` from discard_entries($2, $3, $4, $5)`, uuid.Nil, ids, caller.UserID, plain(reason), dryRun).
+		b.Queue(`select `+verdictColumns+` from lectern.discard_entries($2, $3, $4, $5)`, uuid.Nil, ids, caller.UserID, plain(reason), dryRun).
 			Query(collect(&verdicts, scanVerdict))
 	})
 	if err != nil {

@@ -50,8 +50,8 @@ const pending = `processed_at is null and dead_at is null and parked is null`
 func (s *Outbox) Claim(ctx context.Context, limit int) ([]domain.OutboxEntry, error) {
 	var entries []domain.OutboxEntry
 	b := &pgx.Batch{}
-	b.Queue(`select unpark_due($1)`, limit)
-	b.Queue(`select `+entryColumns+` from job_outbox where `+pending+` order by seq limit $1`, limit).
+	b.Queue(`select lectern.unpark_due($1)`, limit)
+	b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+` order by seq limit $1`, limit).
 		Query(collect(&entries, scanEntry))
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("claim outbox entries: %w", asDomain(err))
@@ -67,16 +67,16 @@ func (s *Outbox) Settle(ctx context.Context, settled domain.Settlement) error {
 		for i, e := range settled.Published {
 			seqs[i] = e.Seq
 		}
-		b.Queue(`update job_outbox set processed_at = now(), last_attempt_at = now() where seq = any($1) and `+pending, seqs)
+		b.Queue(`update lectern.job_outbox set processed_at = now(), last_attempt_at = now() where seq = any($1) and `+pending, seqs)
 	}
 	// After the published: what waits behind a failed entry is parked with it.
 	if len(settled.Retry) > 0 {
-		b.Queue(`select park_failed($1)`, failures(settled.Retry))
+		b.Queue(`select lectern.park_failed($1)`, failures(settled.Retry))
 	}
 	if len(settled.Dead) > 0 {
-		b.Queue(`select bury_entries($1)`, failures(settled.Dead))
+		b.Queue(`select lectern.bury_entries($1)`, failures(settled.Dead))
 		if settled.HoldBehindDead {
-			b.Queue(`select hold_behind_dead($1)`, failures(settled.Dead))
+			b.Queue(`select lectern.hold_behind_dead($1)`, failures(settled.Dead))
 		}
 	}
 	if b.Len() == 0 {
@@ -119,7 +119,7 @@ func plain(s string) string {
 // NextDue implements ports.Outbox.
 func (s *Outbox) NextDue(ctx context.Context) (time.Time, error) {
 	var due *time.Time
-	err := s.pool.QueryRow(ctx, `select min(next_attempt_at) from job_outbox
+	err := s.pool.QueryRow(ctx, `select min(next_attempt_at) from lectern.job_outbox
 		where processed_at is null and dead_at is null and parked is not null`).Scan(&due)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read next due entry: %w", asDomain(err))
@@ -136,8 +136,8 @@ func (s *Outbox) Stats(ctx context.Context) (domain.OutboxStats, error) {
 	err := s.pool.QueryRow(ctx, `
 		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null and discarded_at is null),
 		       min(created_at) filter (where dead_at is null),
-		       (select max(processed_at) from job_outbox where processed_at is not null)
-		from job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)
+		       (select max(processed_at) from lectern.job_outbox where processed_at is not null)
+		from lectern.job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)
 	if err != nil {
 		return domain.OutboxStats{}, fmt.Errorf("count outbox entries: %w", asDomain(err))
 	}

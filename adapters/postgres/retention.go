@@ -20,7 +20,7 @@ func NewRetention(pool *pgxpool.Pool) *Retention { return &Retention{pool} }
 // DeleteBatch implements ports.Retention.
 func (r *Retention) DeleteBatch(ctx context.Context, rule ports.RetentionRule) (int64, bool, error) {
 	var deleted *int64 // null when there is nothing to do here
-	err := r.pool.QueryRow(ctx, `select run_retention($1, $2, $3, $4)`, string(rule.Task), rule.Every, rule.After, rule.Batch).
+	err := r.pool.QueryRow(ctx, `select lectern.run_retention($1, $2, $3, $4)`, string(rule.Task), rule.Every, rule.After, rule.Batch).
 		Scan(&deleted)
 	switch {
 	case err != nil:

@@ -44,12 +44,12 @@ func (s *Steps) Course(ctx context.Context, id uuid.UUID) (domain.Course, error)
 
 // Begin implements ports.Steps.
 func (s *Steps) Begin(ctx context.Context, job domain.Delivery) (domain.Verdict, domain.Course, error) {
-	return s.begin(ctx, `select begin_fit_job($1, $2, $3, $4, $5)`, job)
+	return s.begin(ctx, `select lectern.begin_fit_job($1, $2, $3, $4, $5)`, job)
 }
 
 // BeginOrSkip implements ports.Steps.
 func (s *Steps) BeginOrSkip(ctx context.Context, job domain.Delivery) (domain.Verdict, domain.Course, error) {
-	return s.begin(ctx, `select begin_job($1, $2, $3, $4, $5)`, job)
+	return s.begin(ctx, `select lectern.begin_job($1, $2, $3, $4, $5)`, job)
 }
 
 func (s *Steps) begin(ctx context.Context, query string, job domain.Delivery) (domain.Verdict, domain.Course, error) {
@@ -110,7 +110,7 @@ func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, 
 		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], plain(r.Reason)}
 	}
 	var verdict domain.Verdict
-	err := s.pool.QueryRow(ctx, `select advance_course($1, $2, $3, $4, $5)`,
+	err := s.pool.QueryRow(ctx, `select lectern.advance_course($1, $2, $3, $4, $5)`,
 		step.Job.OutboxID, s.group, step.Job.CourseID, step.Job.Run, row).Scan(&verdict)
 	if err != nil {
 		return "", fmt.Errorf("advance course: %w", asDomain(err))
@@ -144,7 +144,7 @@ func (s *Steps) SourceDocuments(ctx context.Context, courseID uuid.UUID) ([]doma
 }
 
 func (s *Steps) sources(ctx context.Context, where string, args ...any) ([]domain.Document, error) {
-	rows, err := s.pool.Query(ctx, selectDocument+`, content, summary from documents `+where, args...)
+	rows, err := s.pool.Query(ctx, selectDocument+`, content, summary from lectern.documents `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read source documents: %w", asDomain(err))
 	}

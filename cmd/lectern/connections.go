@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/dig"
 	"go.uber.org/fx"
 
@@ -189,11 +190,32 @@ func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgr
 	if err != nil {
 		return useRole(key, c.Postgres.RolePrefix+"_"+string(duty), err)
 	}
-	if duty != postgres.App && c.Roles.Has(configs.RoleAPI) {
-		return nil // said once
+	if duty == postgres.App || !c.Roles.Has(configs.RoleAPI) { // said once
+		if err := postgres.CheckVersion(ctx, pool, latest); err != nil {
+			return inputError{err}
+		}
 	}
-	if err := postgres.CheckVersion(ctx, pool, latest); err != nil {
-		return inputError{err}
+	if duty == postgres.Relay && c.Relay.Listen {
+		return tryListening(ctx, pool)
+	}
+	return nil
+}
+
+// tryListening warns when the relay would not hear of other processes' entries.
+func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
+	sender, err := postgres.NewNotifier(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer sender.Close()
+	listener := postgres.NewListener(pool, sender)
+	listener.HearTimeout = tryTimeout / 4
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hears := false
+	err = listener.ListenForEntries(ctx, func() { hears = true; cancel() }, func() {})
+	if !hears {
+		return warned{err.Error()}
 	}
 	return nil
 }

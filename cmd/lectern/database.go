@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -171,6 +172,11 @@ func useRole(key, wanted string, err error) error {
 	var refused *postgres.RoleError
 	if errors.As(err, &refused) {
 		return inputError{fmt.Errorf("use %s: %w\nlog in as a role like %s, which 'lectern migrate roles' makes", key, err, wanted)}
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P05" || pg.Code == "26000") { // prepared already, or not at all
+		return inputError{fmt.Errorf("use %s: %w\na pooler in transaction mode lies between, which keeps no prepared statements: "+
+			"add default_query_exec_mode=cache_describe to the address (see docs/wake-up.md)", key, err)}
 	}
 	return fmt.Errorf("use %s: %w", key, err)
 }

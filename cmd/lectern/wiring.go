@@ -45,11 +45,13 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 	if c.Roles.NeedBroker() {
 		roles = append(roles, fx.Invoke(prepareBroker), need("broker", func(b ports.Broker) func(context.Context) error { return b.Ping }))
 	}
+	// It outlives those who commit, so that their last commit is told too.
+	roles = append(roles, fx.Invoke(runNotifier))
 	if c.Roles.Has(configs.RoleWorker) {
 		roles = append(roles, fx.Invoke(runBackup, runWorkers), needDatabase(postgres.Worker, db.worker))
 	}
 	if c.Roles.Has(configs.RoleRelay) {
-		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
+		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
 	}
 	if c.Roles.Has(configs.RoleAPI) {
 		roles = append(roles, fx.Invoke(serveAPI), needDatabase(postgres.App, db.app))
@@ -160,7 +162,8 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, app.NewOperatorService, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention,
+		newCourses, app.NewOperatorService, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
+		newRetention,
 		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
@@ -176,11 +179,15 @@ func newCourses(
 }
 
 func newRelay(
-	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, backoff app.Backoff,
+	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, listener *app.EntryListener,
+	backoff app.Backoff,
 ) *app.Relay {
 	return app.NewRelay(app.RelayDeps{
-		Outbox: outbox, Broker: broker, Wake: signals.Entries, Backoff: backoff, Now: time.Now, Log: log,
-		Config: app.RelayConfig(c.Relay),
+		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+		Config: app.RelayConfig{
+			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
+			OnDead: c.Relay.OnDead,
+		},
 	})
 }
 

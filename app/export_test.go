@@ -1,0 +1,4 @@
+package app
+
+// Committed lets tests do what a producer does.
+func (s Signals) Committed() { s.committed() }
