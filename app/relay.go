@@ -22,6 +22,7 @@ type RelayConfig struct {
 	PollMax     time.Duration // between looks when nothing came for long
 	MaxAttempts int           // failed publishes, or deaths of relays, before an entry is dead
 	Lease       time.Duration // how long a relay that died keeps its partitions
+	OnDead      domain.OnDead // what becomes of what comes after a dead entry in its course
 }
 
 // pollGrowth is how much longer an idle relay waits each time.
@@ -158,6 +159,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	}
 	defer r.lease.working()()
 	settled, publishErr := r.send(lease, claimed)
+	settled.HoldBehindDead = r.Config.OnDead == domain.OnDeadBlock
 	// What was published is settled even while stopping: else it would be
 	// published again.
 	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {

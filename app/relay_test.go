@@ -102,6 +102,7 @@ func TestEachEntryIsSettledByItsOwnOutcome(t *testing.T) {
 	require.Positive(t, s.Retry[0].Delay)
 	require.Len(t, s.Dead, 2)
 	require.Equal(t, "too large", s.Dead[0].Reason)
+	require.False(t, s.HoldBehindDead)
 }
 
 func TestErrorAgainstTheContractLosesNothing(t *testing.T) {

@@ -41,3 +41,14 @@ type OutboxHealth struct {
 	QueueDepth    int64      // entries pending in the table
 	PollInterval  time.Duration
 }
+
+// MaxDeadChoice bounds the dead entries that one request decides on.
+const MaxDeadChoice = 1000
+
+// DeadChoice names dead entries by their ids or, without those, as the newest
+// MaxDeadChoice that a filter chooses, whose states don't count.
+type DeadChoice struct {
+	IDs    []uuid.UUID
+	Filter domain.EntryFilter
+	DryRun bool // say what would be done, and do nothing
+}

@@ -75,6 +75,7 @@ type Relay struct {
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
 	Lease       time.Duration `koanf:"lease"`        // how long a relay that died keeps its share of the outbox
+	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
 
@@ -151,7 +152,8 @@ func Default() Config {
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
 		Relay: Relay{
-			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, Listen: true,
+			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
+			Lease: 10 * time.Second, Listen: true,
 		},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline: domain.PipelineAutomatic,

@@ -70,7 +70,7 @@ log: {level: debug}
 	require.Equal(t, "localhost:3", got.Listen)
 	require.Equal(t, "/from/env", got.DataDir)
 	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
-	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second}, got.Relay)
+	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
 	require.Equal(t, configs.Cache{Kind: "redis", Options: map[string]any{"a": 3, "url": "redis://x"}}, got.Cache)
@@ -110,7 +110,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
-			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, lease, listen"},
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
@@ -120,7 +120,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
 			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
-				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__LISTEN"},
+				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {
 			environ: []string{"LECTERN_IDENTITY__USER="},
@@ -203,15 +203,16 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			},
 		},
 		"values out of bounds": {
-			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\nworkers: {concurrency: -1}\n" +
+			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\n  on_dead: drop\nworkers: {concurrency: -1}\n" +
 				"documents:\n  max_bytes: 67108865\npipeline: sometimes\ngenerator: {kind: magic}\n",
 			want: []string{
 				"FILE:2: relay.batch_size: must be 1 to 10000, is 0",
 				"FILE:4: relay.poll_max: must be relay.poll_min (10s) or more, is 5s",
-				"FILE:5: workers.concurrency: must be 1 to 1000, is -1",
-				"FILE:7: documents.max_bytes: must be 1 to 67108864, is 67108865",
-				`FILE:8: pipeline: "sometimes" is not one of automatic, manual`,
-				`FILE:9: generator.kind: "magic" is not one of outline`,
+				`FILE:5: relay.on_dead: "drop" is not one of continue, block`,
+				"FILE:6: workers.concurrency: must be 1 to 1000, is -1",
+				"FILE:8: documents.max_bytes: must be 1 to 67108864, is 67108865",
+				`FILE:9: pipeline: "sometimes" is not one of automatic, manual`,
+				`FILE:10: generator.kind: "magic" is not one of outline`,
 			},
 		},
 		"a clean-up that can't be": {
@@ -298,7 +299,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
-	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
+	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +

@@ -25,6 +25,12 @@ const (
 	ReasonDocumentUnreadable Reason = "DOCUMENT_UNREADABLE"
 	ReasonDocumentEncrypted  Reason = "DOCUMENT_ENCRYPTED"
 	ReasonUnsupportedFormat  Reason = "UNSUPPORTED_FORMAT"
+	ReasonEntryNotFound      Reason = "ENTRY_NOT_FOUND"
+	ReasonEntryNotDead       Reason = "ENTRY_NOT_DEAD"
+	ReasonEntryDiscarded     Reason = "ENTRY_DISCARDED"
+	ReasonStaleRun           Reason = "STALE_RUN"
+	ReasonCourseEnded        Reason = "COURSE_ENDED"
+	ReasonOtherDeadEntries   Reason = "COURSE_HAS_OTHER_DEAD"
 	ReasonUnauthenticated    Reason = "UNAUTHENTICATED"
 	ReasonUnavailable        Reason = "UNAVAILABLE"
 )

@@ -19,12 +19,15 @@ const (
 	EventJobCompleted      EventType = "JOB_COMPLETED"
 	EventJobFailed         EventType = "JOB_FAILED"
 	EventErrorOccurred     EventType = "ERROR_OCCURRED"
+	EventJobRedriven       EventType = "JOB_REDRIVEN"
+	EventJobDiscarded      EventType = "JOB_DISCARDED"
 )
 
 // EventTypes returns every type.
 func EventTypes() []EventType {
 	return []EventType{
 		EventFSMInitialized, EventStateTransitioned, EventJobCreated, EventJobCompleted, EventJobFailed, EventErrorOccurred,
+		EventJobRedriven, EventJobDiscarded,
 	}
 }
 

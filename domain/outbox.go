@@ -25,6 +25,8 @@ type OutboxEntry struct {
 	LastError     string          `json:"last_error,omitempty"`
 	NextAttemptAt *time.Time      `json:"next_attempt_at,omitempty"`
 	DeadAt        *time.Time      `json:"dead_at,omitempty"`
+	Parked        Parking         `json:"parked,omitempty"`       // why a pending entry is not ready; read for operators alone
+	DiscardedAt   *time.Time      `json:"discarded_at,omitempty"` // when an operator gave a dead entry up; read for operators alone
 }
 
 // NewOutboxEntry checks an entry that was stored.
@@ -63,6 +65,9 @@ type Settlement struct {
 	Published []OutboxEntry
 	Retry     []FailedEntry // parked until their next attempt
 	Dead      []FailedEntry // never tried again unless an operator redrives them
+	// HoldBehindDead parks what comes after a dead entry in its course, until
+	// the entry is redriven or discarded.
+	HoldBehindDead bool
 }
 
 // FailedEntry is an entry that was not published, and why.
@@ -75,7 +80,7 @@ type FailedEntry struct {
 // OutboxStats describes the outbox table as a whole.
 type OutboxStats struct {
 	Depth         int64      // entries pending and not dead
-	Dead          int64      // entries an operator must look at
+	Dead          int64      // entries an operator must look at: dead and not discarded
 	OldestPending *time.Time // created_at of the oldest pending entry; nil if none
 	LastProcessed *time.Time // nil if none was ever processed
 }

@@ -72,6 +72,16 @@ func DifficultyFromProto(e lecternv1.Difficulty) domain.Difficulty {
 	return domain.Difficulty(fromEnum(lecternv1.Difficulty_name, "DIFFICULTY_", int32(e)))
 }
 
+// EntryStateToProto returns the schema's value for s; "" is unspecified.
+func EntryStateToProto(s domain.EntryState) lecternv1.EntryState {
+	return toEnum[lecternv1.EntryState](lecternv1.EntryState_value, "ENTRY_STATE_", string(s))
+}
+
+// EntryStateFromProto returns the domain's value for e; unspecified is "".
+func EntryStateFromProto(e lecternv1.EntryState) domain.EntryState {
+	return domain.EntryState(fromEnum(lecternv1.EntryState_name, "ENTRY_STATE_", int32(e)))
+}
+
 func actorToProto(a domain.Actor) lecternv1.Actor {
 	return toEnum[lecternv1.Actor](lecternv1.Actor_value, "ACTOR_", string(a))
 }

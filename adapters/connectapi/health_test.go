@@ -43,14 +43,14 @@ func TestGRPCHealthTellsReadinessToAnybody(t *testing.T) {
 		{errors.New("no database"), healthv1.HealthCheckResponse_NOT_SERVING},
 	} {
 		health.set(func(h *fakeHealth) { h.ready = tt.ready })
-		for _, service := range []string{"", lecternv1connect.CourseServiceName, healthv1connect.HealthName} {
+		for _, service := range []string{"", lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName} {
 			res, err := c.Check(t.Context(), connect.NewRequest(&healthv1.HealthCheckRequest{Service: service}))
 			require.NoError(t, err)
 			require.Equal(t, tt.want, res.Msg.GetStatus())
 		}
 		all, err := c.List(t.Context(), connect.NewRequest(&healthv1.HealthListRequest{}))
 		require.NoError(t, err)
-		require.Len(t, all.Msg.GetStatuses(), 3)
+		require.Len(t, all.Msg.GetStatuses(), 4)
 		require.Equal(t, tt.want, all.Msg.GetStatuses()[lecternv1connect.CourseServiceName].GetStatus())
 	}
 	_, err := c.Check(t.Context(), connect.NewRequest(&healthv1.HealthCheckRequest{Service: "other.Service"}))
@@ -101,7 +101,7 @@ func TestReflectionListsTheServicesToAnybody(t *testing.T) {
 	stream := c.NewStream(t.Context())
 	services, err := stream.ListServices()
 	require.NoError(t, err)
-	require.ElementsMatch(t, []protoreflect.FullName{lecternv1connect.CourseServiceName, healthv1connect.HealthName}, services)
+	require.ElementsMatch(t, []protoreflect.FullName{lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName, healthv1connect.HealthName}, services)
 	files, err := stream.FileContainingSymbol(lecternv1connect.CourseServiceName)
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

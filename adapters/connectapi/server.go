@@ -26,8 +26,9 @@ type Config struct {
 	Health Health
 	Logger *slog.Logger
 
-	// Courses, and who may call them; without them health alone is served.
+	// Courses and their outbox, and who may call; without them health alone is served.
 	Courses       Courses
+	Outbox        Outbox
 	Authenticator ports.Authenticator
 
 	// MaxDocumentBytes bounds an uploaded document; 0 means
@@ -130,10 +131,9 @@ func handler(c Config, s serving) http.Handler {
 	services := []string{healthv1connect.HealthName}
 
 	if c.Courses != nil {
-		services = append(services, lecternv1connect.CourseServiceName)
+		services = append(services, lecternv1connect.CourseServiceName, lecternv1connect.OutboxServiceName)
 		mux.HandleFunc("GET /{$}", p.index)
-		path, courses := lecternv1connect.NewCourseServiceHandler(
-			courseService{courses: c.Courses, serving: s},
+		guarded := connect.WithHandlerOptions(
 			connect.WithRequestGate(authenticate(c.Authenticator, errs)),
 			bounds.decoded(),
 			strictCodecs(),
@@ -142,7 +142,10 @@ func handler(c Config, s serving) http.Handler {
 			connect.WithRecover(recovered),
 			connect.WithInterceptors(validate.NewInterceptor()),
 		)
+		path, courses := lecternv1connect.NewCourseServiceHandler(courseService{courses: c.Courses, serving: s}, guarded)
 		mux.Handle(path, bounds.wrap(courses))
+		path, outbox := lecternv1connect.NewOutboxServiceHandler(outboxService{c.Outbox}, guarded)
+		mux.Handle(path, bounds.wrap(outbox))
 	}
 
 	// Health and reflection are open: they tell nothing about courses.

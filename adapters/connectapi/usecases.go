@@ -35,6 +35,20 @@ type Courses interface {
 	Events(ctx context.Context, caller domain.Identity, courseID uuid.UUID, after int64, limit int) ([]domain.Event, error)
 }
 
+// Outbox is what OutboxService offers to operators, with errors as those of
+// Courses.
+type Outbox interface {
+	// List returns up to limit entries, newest first and without their data,
+	// from behind the entry before (uuid.Nil: from the newest).
+	List(ctx context.Context, caller domain.Identity, f domain.EntryFilter, before uuid.UUID, limit int) ([]domain.OutboxEntry, error)
+	Get(ctx context.Context, caller domain.Identity, id uuid.UUID) (domain.OutboxEntry, error)
+	Count(ctx context.Context, caller domain.Identity) ([]domain.EntryCount, error)
+
+	// Redrive and Discard return a verdict for each entry.
+	Redrive(ctx context.Context, caller domain.Identity, c app.DeadChoice) ([]domain.EntryVerdict, error)
+	Discard(ctx context.Context, caller domain.Identity, c app.DeadChoice, reason string) ([]domain.EntryVerdict, error)
+}
+
 // Health tells how the service is.
 type Health interface {
 	Outbox(ctx context.Context) (app.OutboxHealth, error)

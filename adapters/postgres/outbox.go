@@ -98,7 +98,11 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 		where seq = any ($3) and `+pending+` and lectern.partition_of(entity_id) = `+leased)
 	// After the published: what waits behind a failed entry is parked with it.
 	settle(len(settled.Retry), failures(settled.Retry), `select lectern.park_failed(`+fenced+`)`)
-	settle(len(settled.Dead), failures(settled.Dead), `select lectern.bury_entries(`+fenced+`)`)
+	bury := []string{`select lectern.bury_entries(` + fenced + `)`}
+	if settled.HoldBehindDead {
+		bury = append(bury, `select lectern.hold_behind_dead(`+fenced+`)`)
+	}
+	settle(len(settled.Dead), failures(settled.Dead), bury...)
 	if s.alone && len(errs) == 0 {
 		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
 	}
@@ -172,7 +176,7 @@ func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
 func (s *Outbox) Stats(ctx context.Context) (domain.OutboxStats, error) {
 	var st domain.OutboxStats
 	err := s.pool.QueryRow(ctx, `
-		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null),
+		select count(*) filter (where dead_at is null), count(*) filter (where dead_at is not null and discarded_at is null),
 		       min(created_at) filter (where dead_at is null),
 		       (select max(processed_at) from lectern.job_outbox where processed_at is not null)
 		from lectern.job_outbox where processed_at is null`).Scan(&st.Depth, &st.Dead, &st.OldestPending, &st.LastProcessed)

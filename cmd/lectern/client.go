@@ -19,7 +19,8 @@ import (
 
 // client drives a server through its API, whether it is in this process or not.
 type client struct {
-	api lecternv1connect.CourseServiceClient
+	api    lecternv1connect.CourseServiceClient
+	outbox lecternv1connect.OutboxServiceClient
 }
 
 func newClient(server string) (client, error) {
@@ -27,7 +28,10 @@ func newClient(server string) (client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return client{}, inputError{fmt.Errorf("--server: %q is not an address like http://127.0.0.1:8080", server)}
 	}
-	return client{lecternv1connect.NewCourseServiceClient(http.DefaultClient, server)}, nil
+	return client{
+		api:    lecternv1connect.NewCourseServiceClient(http.DefaultClient, server),
+		outbox: lecternv1connect.NewOutboxServiceClient(http.DefaultClient, server),
+	}, nil
 }
 
 // place makes an order's course, uploads its files and starts it. Done again,

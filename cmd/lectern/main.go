@@ -20,6 +20,6 @@ func main() {
 	// The first signal stops in order; from then on a second ends at once.
 	context.AfterFunc(ctx, release)
 	os.Exit(run(ctx, &program{
-		name: os.Args[0], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,
+		name: os.Args[0], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 	}, os.Args[1:]))
 }

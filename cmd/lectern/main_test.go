@@ -131,7 +131,7 @@ func TestAnAddressInUseIsAFailureThatTouchesNothing(t *testing.T) {
 
 func TestEveryCommandHasHelpWithTheWayToUseIt(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"serve", "migrate", "generate", "list", "show", "topics", "config", "version"} {
+	for _, command := range []string{"serve", "migrate", "generate", "list", "show", "outbox", "topics", "config", "version"} {
 		got := lectern(t, nil, command, "--help")
 		require.Zero(t, got.code, command)
 		require.Empty(t, got.stderr, command)

@@ -15,6 +15,7 @@ import (
 type program struct {
 	name           string // as it was typed, for commands that we suggest
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 
 	// Flags of every subcommand, and --server of those that call one.
@@ -56,7 +57,7 @@ keeps its data in a folder (see --data-dir).`,
 	root.SetFlagErrorFunc(misuse)
 	complete(root, "config", configs.Names()...)
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.generateCommand(),
-		p.listCommand(), p.showCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
+		p.listCommand(), p.showCommand(), p.outboxCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
 	return root
 }
 

@@ -178,8 +178,11 @@ func watchServer(lc fx.Lifecycle, p *parts, db *database) {
 }
 
 // serveAPI serves the API and health.
-func serveAPI(lc fx.Lifecycle, p *parts, c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health, l net.Listener) {
-	p.serve(lc, "calls to the API", newAPI(c, log, courses, health), l)
+func serveAPI(
+	lc fx.Lifecycle, p *parts, c configs.Config, log *slog.Logger, courses *app.CourseService, operator *app.OperatorService,
+	health *app.Health, l net.Listener,
+) {
+	p.serve(lc, "calls to the API", newAPI(c, log, courses, operator, health), l)
 }
 
 // serveHealth serves health alone.

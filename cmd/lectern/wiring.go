@@ -113,6 +113,7 @@ func quietly(log *slog.Logger) fxevent.Logger {
 func storage() fx.Option {
 	return fx.Module("storage", fx.Provide(
 		fx.Annotate(func(db *database) *postgres.Courses { return postgres.NewCourses(db.app) }, fx.As(new(ports.Courses))),
+		fx.Annotate(func(db *database) *postgres.Operator { return postgres.NewOperator(db.app) }, fx.As(new(ports.Operator))),
 		func(db *database, cache ports.Cache, log *slog.Logger) ports.Commands {
 			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
 		},
@@ -162,7 +163,8 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers, newRetention,
+		newCourses, app.NewOperatorService, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
+		newRetention,
 		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
@@ -185,7 +187,7 @@ func newRelay(
 		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
-			Lease: c.Relay.Lease,
+			Lease: c.Relay.Lease, OnDead: c.Relay.OnDead,
 		},
 		Holder: holderName(),
 	})
@@ -227,9 +229,11 @@ func newWorkers(
 	})
 }
 
-func newAPI(c configs.Config, log *slog.Logger, courses *app.CourseService, health *app.Health) *connectapi.Server {
+func newAPI(
+	c configs.Config, log *slog.Logger, courses *app.CourseService, operator *app.OperatorService, health *app.Health,
+) *connectapi.Server {
 	return connectapi.New(connectapi.Config{
-		Courses: courses, Health: health, Authenticator: connectapi.FixedIdentity(domain.Identity(c.Identity)), Logger: log,
+		Courses: courses, Outbox: operator, Health: health, Authenticator: connectapi.FixedIdentity(domain.Identity(c.Identity)), Logger: log,
 		MaxDocumentBytes: int(c.Documents.MaxBytes),
 	})
 }

@@ -282,6 +282,12 @@ const (
 	EventType_EVENT_TYPE_JOB_FAILED EventType = 5
 	// Something else went wrong: event_data has reason.
 	EventType_EVENT_TYPE_ERROR_OCCURRED EventType = 6
+	// An operator has a dead outbox entry tried again: event_data has outbox_id,
+	// queue and, as reason, what it was dead for.
+	EventType_EVENT_TYPE_JOB_REDRIVEN EventType = 7
+	// An operator gave a dead outbox entry up: event_data has outbox_id, queue
+	// and reason.
+	EventType_EVENT_TYPE_JOB_DISCARDED EventType = 8
 )
 
 // Enum value maps for EventType.
@@ -294,6 +300,8 @@ var (
 		4: "EVENT_TYPE_JOB_COMPLETED",
 		5: "EVENT_TYPE_JOB_FAILED",
 		6: "EVENT_TYPE_ERROR_OCCURRED",
+		7: "EVENT_TYPE_JOB_REDRIVEN",
+		8: "EVENT_TYPE_JOB_DISCARDED",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED":        0,
@@ -303,6 +311,8 @@ var (
 		"EVENT_TYPE_JOB_COMPLETED":      4,
 		"EVENT_TYPE_JOB_FAILED":         5,
 		"EVENT_TYPE_ERROR_OCCURRED":     6,
+		"EVENT_TYPE_JOB_REDRIVEN":       7,
+		"EVENT_TYPE_JOB_DISCARDED":      8,
 	}
 )
 
@@ -942,7 +952,7 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"\x19QUEUE_DOCUMENT_PROCESSING\x10\x01\x12\x17\n" +
 	"\x13QUEUE_SUMMARIZATION\x10\x02\x12\x1c\n" +
 	"\x18QUEUE_STRUCTURE_ANALYSIS\x10\x03\x12\x1e\n" +
-	"\x1aQUEUE_STRUCTURE_GENERATION\x10\x04*\xde\x01\n" +
+	"\x1aQUEUE_STRUCTURE_GENERATION\x10\x04*\x99\x02\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aEVENT_TYPE_FSM_INITIALIZED\x10\x01\x12!\n" +
@@ -950,7 +960,9 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"\x16EVENT_TYPE_JOB_CREATED\x10\x03\x12\x1c\n" +
 	"\x18EVENT_TYPE_JOB_COMPLETED\x10\x04\x12\x19\n" +
 	"\x15EVENT_TYPE_JOB_FAILED\x10\x05\x12\x1d\n" +
-	"\x19EVENT_TYPE_ERROR_OCCURRED\x10\x06B6Z4lectern/adapters/connectapi/gen/lectern/v1;lecternv1b\x06proto3"
+	"\x19EVENT_TYPE_ERROR_OCCURRED\x10\x06\x12\x1b\n" +
+	"\x17EVENT_TYPE_JOB_REDRIVEN\x10\a\x12\x1c\n" +
+	"\x18EVENT_TYPE_JOB_DISCARDED\x10\bB6Z4lectern/adapters/connectapi/gen/lectern/v1;lecternv1b\x06proto3"
 
 var (
 	file_lectern_v1_fsm_proto_rawDescOnce sync.Once
