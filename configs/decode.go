@@ -57,7 +57,7 @@ func numbered(name string) string {
 // exactly turns a value into what a field holds, and refuses all that would
 // silently become something else. Variables and flags come as text.
 func exactly(from, to reflect.Value) (any, error) {
-	given, isText := from.Interface().(string)
+	given, _ := from.Interface().(string)
 	switch to.Interface().(type) {
 	case time.Duration:
 		return duration(given)
@@ -66,6 +66,12 @@ func exactly(from, to reflect.Value) (any, error) {
 	case slog.Level:
 		return level(given)
 	}
+	return ofKind(from, to)
+}
+
+// ofKind is exactly for what is no type of its own.
+func ofKind(from, to reflect.Value) (any, error) {
+	given, isText := from.Interface().(string)
 	switch kind := to.Kind(); {
 	case (kind == reflect.Struct || kind == reflect.Map) && from.Kind() != reflect.Map:
 		return nil, noSection(to.Type())
