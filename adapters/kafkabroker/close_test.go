@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
 
 	"lectern/adapters/kafkabroker"
 	"lectern/e2e/stack"
@@ -22,6 +23,8 @@ import (
 //nolint:paralleltest // it looks at the clock
 func TestClosingEndsThoughTheNetworkSwallows(t *testing.T) {
 	const timeout, closeTimeout = 600 * time.Millisecond, 10 * time.Millisecond
+	running := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, running) })
 	s := newShare(t, map[string]any{"partitions": 1})
 	s.publish(t, 6)
 	proxy := stack.NewProxy(t, s.kafka.Addresses[0])
