@@ -78,7 +78,7 @@ lint: check-generate ## Check style, layout, schemas, go.mod and the generated c
 # bench is a module of its own, whose peers are no dependencies of ours.
 .PHONY: bench
 bench: ## Measure Lectern against peers; takes minutes; BENCHFLAGS='-run replay -fsync=off' narrows it
-	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(BENCHFLAGS)
+	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(or $(BENCHFLAGS),-out results/latest.json)
 
 .PHONY: tidy
 tidy: ## Tidy go.mod of both modules: that of bench follows ours
