@@ -28,6 +28,9 @@ func newMessage(e domain.OutboxEntry) *message.Message {
 		ports.MetaAttempt:     strconv.Itoa(e.Options.Attempt),
 		ports.MetaMaxAttempts: strconv.Itoa(e.Options.MaxAttempts),
 	}
+	if e.Options.Priority > 0 {
+		msg.Metadata.Set(ports.MetaPriority, strconv.Itoa(e.Options.Priority))
+	}
 	return msg
 }
 
@@ -54,8 +57,12 @@ func readMessage(queue domain.Queue, msg *message.Message) (domain.Delivery, err
 	if d.Attempt, err = number(msg, ports.MetaAttempt); err != nil {
 		return d, err
 	}
-	d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts)
+	if d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts); err != nil {
+		return d, err
+	}
 	d.MaxAttempts = min(d.MaxAttempts, domain.MaxAttempts)
+	d.Priority, err = number(msg, ports.MetaPriority)
+	d.Priority = min(d.Priority, domain.MaxPriority)
 	return d, err
 }
 

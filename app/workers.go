@@ -197,7 +197,7 @@ func (w *Workers) failure(d domain.Delivery, cause error) (domain.Step, error) {
 		return domain.Step{}, err
 	}
 	job := jobs[0]
-	job.Options = domain.JobOptions{Attempt: d.Attempt + 1, MaxAttempts: d.MaxAttempts}
+	job.Options = domain.JobOptions{Attempt: d.Attempt + 1, MaxAttempts: d.MaxAttempts, Priority: d.Priority}
 	return domain.Step{Retry: &domain.Retry{
 		Job: job, NotBefore: w.Now().Add(w.Backoff.Delay(d.Attempt + 1)), Reason: cause.Error(),
 	}}, nil

@@ -52,8 +52,10 @@ type Outbox interface {
 	GiveBack(ctx context.Context, holder string) error
 
 	// Claim returns up to limit ready entries of the lease's partitions that it
-	// still holds, in commit order within each course. It first makes ready
-	// what is due again. It does not mark what it returns: what is not settled
+	// still holds, in commit order within each course. An entry with a priority
+	// leaves before less urgent ones, together with what is ready before it in
+	// its course; a fifth of the limit, rounded up, goes to the oldest entries
+	// whatever their priority. It first makes ready what is due again. It does not mark what it returns: what is not settled
 	// is claimed again. While there are suspect entries it returns one of them,
 	// alone.
 	Claim(ctx context.Context, lease Lease, limit int) (Claimed, error)

@@ -152,7 +152,7 @@ func jobRequests(jobs []*lecternv1.JobRequest) ([]app.JobRequest, error) {
 }
 
 func jobOptions(field string, o *lecternv1.JobOptions) (domain.JobOptions, error) {
-	options := domain.JobOptions{MaxAttempts: int(o.GetMaxAttempts())}
+	options := domain.JobOptions{MaxAttempts: int(o.GetMaxAttempts()), Priority: int(o.GetPriority())}
 	if t := o.GetNotBefore(); t != nil {
 		if err := t.CheckValid(); err != nil {
 			return domain.JobOptions{}, domain.Invalid(field+".not_before", "must be a time in the years 1970 to 9999")

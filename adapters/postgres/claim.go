@@ -55,6 +55,7 @@ type sight struct {
 	xmin    int64
 	backend int
 	due     bool
+	urgent  bool
 }
 
 // claimReady claims in one round trip, and moves the cursor. Its statements are
@@ -74,8 +75,9 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 			})
 		}
 		b.Queue(`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_backend_pid(), exists (
-			select from lectern.job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now())`).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due) })
+			select from lectern.job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now()),
+			`+anyUrgent, c.backend, c.at).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due, &seen.urgent) })
 		// Behind a pooler the server process may be another each time.
 		b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+`
 			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and lectern.partition_of(entity_id) = `+leased+`
@@ -96,7 +98,10 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 		first = entries[0].Seq
 	}
 	c.decided(seen.xmin, first)
-	return entries, seen.due, nil
+	if seen.urgent {
+		entries, err = s.raise(ctx, lease, limit, entries)
+	}
+	return entries, seen.due, err
 }
 
 // lookAtDrawers decides a round by the lock that whoever draws a number keeps

@@ -65,10 +65,12 @@ func scanCheckedEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 // it reads the whole table.
 const pending = `processed_at is null and dead_at is null and parked is null`
 
-// leased are the partitions that a lease's tokens, $1 and $2, still hold. The
-// planner reads it once for all rows.
-const leased = `any (array(select l.partition::integer from lectern.leases l
-	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)))`
+// stillHeld are the partitions that a lease's tokens, $1 and $2, still hold.
+const stillHeld = `array(select l.partition::integer from lectern.leases l
+	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token))`
+
+// leased compares with those. The planner reads it once for all rows.
+const leased = `any (` + stillHeld + `)`
 
 func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
 	partitions, tokens = []int16{}, []int64{}

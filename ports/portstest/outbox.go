@@ -18,6 +18,8 @@ type OutboxHarness struct {
 	Relay func(t *testing.T) ports.Outbox
 	// Add commits n entries of a course, in order, and makes the course if need be.
 	Add func(t *testing.T, course uuid.UUID, n int) []uuid.UUID
+	// AddUrgent commits one entry with a priority of a course that there is.
+	AddUrgent func(t *testing.T, course uuid.UUID, priority int) uuid.UUID
 	// Expire lets the time of a holder pass: that of its leases and of itself.
 	Expire func(t *testing.T, holder string)
 }
@@ -43,6 +45,11 @@ func TestOutbox(t *testing.T, harness func(t *testing.T) OutboxHarness) {
 		"DeathsWithOneEntryInHandAreCounted":          outboxCounts,
 		"ALongBacklogIsSuspectForOneBatchAlone":       outboxSuspectsOneBatch,
 		"AnAttemptThatEndsWithoutDeathIsNoneOfDeaths": outboxAcquits,
+		"AnUrgentEntryTakesItsCourseAlong":            outboxRaises,
+		"TheMostUrgentLeaveFirst":                     outboxRanks,
+		"NoPriorityStarvesTheOldest":                  outboxKeepsAShare,
+		"WhatIsPassedOverIsNotLost":                   outboxLosesNothingBehindUrgent,
+		"AnUrgentPoisonIsFound":                       outboxSuspectsTheRaised,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -810,7 +810,11 @@ type JobOptions struct {
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
 	// Attempts that a worker makes before it gives up: 1 to 100, or 0 for the
 	// server's default.
-	MaxAttempts   int32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	MaxAttempts int32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// How urgent the job is: 0, the default, to 9. It leaves the outbox before
+	// less urgent ones, together with what comes before it in its course, whose
+	// order never changes.
+	Priority      int32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -855,6 +859,13 @@ func (x *JobOptions) GetNotBefore() *timestamppb.Timestamp {
 func (x *JobOptions) GetMaxAttempts() int32 {
 	if x != nil {
 		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *JobOptions) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
 	}
 	return 0
 }
@@ -913,12 +924,13 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"\x05queue\x18\x01 \x01(\x0e2\x11.lectern.v1.QueueB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05queue\x123\n" +
 	"\x04data\x18\x02 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x04data\x120\n" +
-	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"\x7f\n" +
+	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"\xa6\x01\n" +
 	"\n" +
 	"JobOptions\x12C\n" +
 	"\n" +
 	"not_before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\b\xbaH\x05\xb2\x01\x022\x00R\tnotBefore\x12,\n" +
-	"\fmax_attempts\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts*\xcb\x03\n" +
+	"\fmax_attempts\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts\x12%\n" +
+	"\bpriority\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\t(\x00R\bpriority*\xcb\x03\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x16\n" +
