@@ -59,6 +59,12 @@ test-reconnect:
 test-ops: ## Run what needs servers of the distribution: postgresql-15-cron, pgbouncer
 	go test -race -count=1 -timeout 15m -tags ops -run '^TestOps' $(TESTFLAGS) ./e2e
 
+# The tests of guarantees that need minutes, side by side: files with the build
+# tag soak, whose tests are called TestSoak... Each has a short form in `make test`.
+.PHONY: soak
+soak: ## Run what takes minutes: outages and transactions of a minute and more, 5 million rows
+	go run ./e2e/stack/cmd/with-stack -- go test -count=1 -timeout 20m -tags soak -run '^TestSoak' $(TESTFLAGS) ./adapters/postgres ./e2e
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@{ grep -rl --include='*_test.go' '^func Fuzz' . || { echo 'no fuzz target found' >&2; exit 1; }; } | while read -r file; do \
@@ -69,7 +75,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 
 .PHONY: lint
 lint: check-generate ## Check style, layout, schemas, go.mod and the generated code
-	go vet -tags ops ./...
+	go vet -tags ops,soak ./...
 	go mod tidy -diff
 	$(TOOL) buf lint
 	$(TOOL) golangci-lint run --color=never
