@@ -14,7 +14,8 @@ import (
 )
 
 // What a relay's outbox bears for long, here for a moment and in soak_test.go in
-// full.
+// full. Each has a server of its own: others' transactions, in whichever
+// database, would hold up the cursor too.
 
 // strainBatch is how many entries come between two claims.
 const strainBatch = 20
@@ -55,7 +56,6 @@ func unrelatedWriter(t *testing.T, dsn string) {
 	require.NoError(t, err)
 }
 
-// A server of its own, for others' transactions would hold up the cursor too.
 func bearAnUnrelatedWriter(t *testing.T, database string, enough func(*bundle) func(int) bool) {
 	t.Helper()
 	b := setupOn(t, stack.StartPostgres(t).Database(t))
@@ -112,7 +112,7 @@ func (b *bundle) bearAndRead(t *testing.T, admin *pgx.Conn, enough func(int) boo
 
 func bearAnOldSnapshot(t *testing.T, enough func(*bundle) func(int) bool) {
 	t.Helper()
-	b := setup(t)
+	b := setupOn(t, stack.StartPostgres(t).Database(t))
 	admin := connect(t, b.db.Superuser)
 	b.fill(t, admin, 2000)
 	reader, err := connect(t, b.db.Superuser).BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
@@ -144,7 +144,7 @@ func (b *bundle) fill(t *testing.T, admin *pgx.Conn, n int) {
 
 func bearManyProcessed(t *testing.T, n int) {
 	t.Helper()
-	b := setup(t)
+	b := setupOn(t, stack.StartPostgres(t).Database(t))
 	admin := connect(t, b.db.Superuser)
 	b.fill(t, admin, n)
 	b.bearAndRead(t, admin, func(int) bool { return true })
