@@ -110,7 +110,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
-			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: lanes, batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
@@ -119,7 +119,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
-			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
+			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
 				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {

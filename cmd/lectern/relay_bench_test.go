@@ -143,21 +143,16 @@ func startLanes(b *testing.B, db *stack.DB, broker ports.Broker, lanes int) func
 	b.Cleanup(func() { cancel(); running.Wait() })
 	count := &settledCount{whole: make(chan struct{}, 1)}
 	wake := app.NewSignal()
-	outboxes := make([]*postgres.Outbox, lanes)
-	for i := range lanes {
-		outboxes[i] = postgres.NewOutbox(pool, time.Now)
-		_, err := outboxes[i].Hold(ctx, strconv.Itoa(i), time.Minute)
-		require.NoError(b, err)
+	outboxes := make([]ports.Outbox, lanes)
+	for i := range outboxes {
+		outboxes[i] = countingOutbox{postgres.NewOutbox(pool, time.Now), count}
 	}
-	for i := range lanes {
-		r := app.NewRelay(app.RelayDeps{
-			Outbox: countingOutbox{outboxes[i], count}, Broker: broker, Wake: wake, Now: time.Now,
-			Log: slog.New(slog.DiscardHandler), Holder: strconv.Itoa(i),
-			Backoff: app.Backoff{Base: time.Second, Max: time.Second, Random: func() float64 { return 1 }},
-			Config:  app.RelayConfig{BatchSize: 500, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5, Lease: 10 * time.Second},
-		})
-		running.Go(func() { _ = r.Run(ctx) })
-	}
+	relay := app.NewLanes(app.RelayDeps{
+		Broker: broker, Wake: wake, Now: time.Now, Log: slog.New(slog.DiscardHandler), Holder: "bench",
+		Backoff: app.Backoff{Base: time.Second, Max: time.Second, Random: func() float64 { return 1 }},
+		Config:  app.RelayConfig{BatchSize: 500, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5, Lease: 10 * time.Second},
+	}, outboxes)
+	running.Go(func() { _ = relay.Run(ctx) })
 	return func() error {
 		wake.Notify()
 		select {
