@@ -53,11 +53,7 @@ func BenchmarkRelay(b *testing.B) {
 // benchDrain measures what drain, which start makes, needs for a backlog.
 func benchDrain(b *testing.B, start func(*testing.B, *stack.DB) (drain func() error)) {
 	b.Helper()
-	db := stack.Database(b)
-	require.NoError(b, withMigrator(b.Context(), db.Owner, migrations.DefaultRolePrefix, func(m *migrations.Migrator) error {
-		_, err := m.Up(b.Context())
-		return err
-	}))
+	db := benchDatabase(b)
 	admin, err := pgx.Connect(b.Context(), db.Superuser)
 	require.NoError(b, err)
 	defer func() { _ = admin.Close(context.WithoutCancel(b.Context())) }()
@@ -71,12 +67,24 @@ func benchDrain(b *testing.B, start func(*testing.B, *stack.DB) (drain func() er
 	b.ReportMetric(float64(b.N)*benchEntries/b.Elapsed().Seconds(), "entries/s")
 }
 
+func benchDatabase(b *testing.B) *stack.DB {
+	b.Helper()
+	db := stack.Database(b)
+	require.NoError(b, withMigrator(b.Context(), db.Owner, migrations.DefaultRolePrefix, func(m *migrations.Migrator) error {
+		_, err := m.Up(b.Context())
+		return err
+	}))
+	return db
+}
+
+const benchCourses = `insert into lectern.courses (id, organization_id, user_id, title, slug, language, style)
+	select gen_random_uuid(), o, o, 'x', 'x', 'en', 'practical' from gen_random_uuid() o, generate_series(1, 500)`
+
 func fillBacklog(b *testing.B, admin *pgx.Conn) {
 	b.Helper()
 	for _, sql := range []string{
 		`delete from lectern.courses`,
-		`insert into lectern.courses (id, organization_id, user_id, title, slug, language, style)
-		 select gen_random_uuid(), o, o, 'x', 'x', 'en', 'practical' from gen_random_uuid() o, generate_series(1, 500)`,
+		benchCourses,
 		`insert into lectern.job_outbox (outbox_id, entity_id, run, queue_name, job_data)
 		 select gen_random_uuid(), id, 1, 'summarization', jsonb_build_object('course_id', id, 'text', repeat('x', 430))
 		 from generate_series(1, ` + strconv.Itoa(benchEntries) + ` / 500), lectern.courses`,
@@ -135,14 +143,27 @@ var errNothingLeft = errors.New("fewer entries than there should be")
 // startLanes starts a relay with several lanes.
 func startLanes(b *testing.B, db *stack.DB, broker ports.Broker, lanes int) func() error {
 	b.Helper()
+	count, wake := &settledCount{whole: make(chan struct{}, 1)}, app.NewSignal()
+	runLanes(b, db, broker, wake, lanes, count)
+	return func() error {
+		wake.Notify()
+		select {
+		case <-count.whole:
+			return nil
+		case <-time.After(time.Minute):
+			return errNothingLeft
+		}
+	}
+}
+
+func runLanes(b *testing.B, db *stack.DB, broker ports.Broker, wake *app.Signal, lanes int, count *settledCount) {
+	b.Helper()
 	pool, err := postgres.Open(b.Context(), db.Relay, 8)
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	b.Cleanup(func() { cancel(); running.Wait() })
-	count := &settledCount{whole: make(chan struct{}, 1)}
-	wake := app.NewSignal()
 	outboxes := make([]ports.Outbox, lanes)
 	for i := range outboxes {
 		outboxes[i] = countingOutbox{postgres.NewOutbox(pool, time.Now), count}
@@ -153,15 +174,6 @@ func startLanes(b *testing.B, db *stack.DB, broker ports.Broker, lanes int) func
 		Config:  app.RelayConfig{BatchSize: 500, PollMin: time.Hour, PollMax: time.Hour, MaxAttempts: 5, Lease: 10 * time.Second},
 	}, outboxes)
 	running.Go(func() { _ = relay.Run(ctx) })
-	return func() error {
-		wake.Notify()
-		select {
-		case <-count.whole:
-			return nil
-		case <-time.After(time.Minute):
-			return errNothingLeft
-		}
-	}
 }
 
 // settledCount tells when a backlog is settled.
