@@ -70,7 +70,7 @@ log: {level: debug}
 	require.Equal(t, "localhost:3", got.Listen)
 	require.Equal(t, "/from/env", got.DataDir)
 	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
-	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
+	require.Equal(t, configs.Relay{Lanes: 2, BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
 	require.Equal(t, configs.Cache{Kind: "redis", Options: map[string]any{"a": 3, "url": "redis://x"}}, got.Cache)
