@@ -15,10 +15,11 @@ import (
 
 // newMessage makes the broker's message of an outbox entry.
 func newMessage(e domain.OutboxEntry) *message.Message {
-	msg := message.NewMessage(e.ID.String(), message.Payload(e.Data))
+	id := e.ID.String()
+	msg := message.NewMessage(id, message.Payload(e.Data))
 	msg.Metadata = message.Metadata{
 		ports.MetaSpecVersion: ports.CloudEventsVersion,
-		ports.MetaID:          e.ID.String(),
+		ports.MetaID:          id,
 		ports.MetaType:        ports.MessageTypePrefix + string(e.Queue),
 		ports.MetaSource:      ports.MessageSource,
 		ports.MetaSubject:     e.CourseID.String(),

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -55,11 +57,14 @@ type RelayDeps struct {
 
 // Relay is the outbox processor: it claims pending entries of the partitions
 // that it leases, publishes each topic's share as one batch, and settles them.
-// Any number of relays share an outbox, each with an Outbox of its own.
+// Any number of relays share an outbox, each with an Outbox of its own; those of
+// one process are Lanes.
 type Relay struct {
 	RelayDeps
 
 	lease  *lease
+	mine   *Signal                   // Wake's part that concerns the lease
+	alone  *sync.RWMutex             // held by who sends a suspect entry, which the process sends alone; others share it
 	passed atomic.Pointer[time.Time] // the last pass that reached the database; not a number, whose clock may jump
 	poll   atomic.Int64              // the present poll interval
 }
@@ -68,6 +73,8 @@ type Relay struct {
 func NewRelay(deps RelayDeps) *Relay {
 	r := &Relay{RelayDeps: deps}
 	r.lease = newLease(LeaseConfig{deps.Holder, deps.Config.Lease, deps.Config.BatchSize}, deps.Outbox, deps.Now, deps.Log)
+	r.mine = deps.Wake.Part(r.lease.has)
+	r.alone = &sync.RWMutex{}
 	r.poll.Store(int64(deps.Config.PollMin))
 	return r
 }
@@ -89,7 +96,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer r.lease.keep(ctx)()
 	failures := 0
 	for ctx.Err() == nil {
-		woken := r.Wake.C() // before looking, so that no commit slips in between
+		woken := r.mine.C() // before looking, so that no commit slips in between
 		n, err := r.pass(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -149,6 +156,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer r.takeTurns(lease)()
 	claimed, err := r.Outbox.Claim(ctx, lease, r.Config.BatchSize)
 	if err != nil {
 		return 0, err
@@ -168,6 +176,18 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	return len(claimed.Entries), publishErr
 }
 
+// takeTurns waits until the process has nothing else in hand, where what is
+// claimed may be an entry that has to be alone, and until no other lane has such
+// a one. The returned function ends the turn.
+func (r *Relay) takeTurns(lease ports.Lease) (done func()) {
+	if lease.Suspect {
+		r.alone.Lock()
+		return r.alone.Unlock
+	}
+	r.alone.RLock()
+	return r.alone.RUnlock
+}
+
 // send publishes what was claimed, unless too many relays have died of it.
 func (r *Relay) send(lease ports.Lease, claimed ports.Claimed) (domain.Settlement, error) {
 	if claimed.Crashes < r.Config.MaxAttempts {
@@ -184,11 +204,16 @@ func (r *Relay) send(lease ports.Lease, claimed ports.Claimed) (domain.Settlemen
 
 // publish sends each topic's entries as one batch and sorts them by what
 // became of them. Entries that found no broker are left as they are, and so are
-// those that are sent too late to be ours for certain.
+// those that are sent too late to be ours for certain, and those that have to
+// wait for one of their course that failed in a batch before theirs.
 func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain.Settlement, error) {
 	var settled domain.Settlement
 	var down error
+	behind := waiting{}
 	for _, batch := range byQueue(entries) {
+		if batch = slices.DeleteFunc(batch, behind.waits); len(batch) == 0 {
+			continue
+		}
 		if !r.lease.holds(lease) {
 			return settled, errors.Join(down, errLeaseOver)
 		}
@@ -203,13 +228,31 @@ func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain
 			case failure.Failure == ports.Refused, e.Attempts+1 >= r.Config.MaxAttempts:
 				r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", failure.Err)
 				settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: failure.Err.Error()})
+				if r.Config.OnDead == domain.OnDeadBlock {
+					behind.wait(e)
+				}
 			default:
+				behind.wait(e)
 				delay := r.Backoff.Delay(e.Attempts + 1)
 				settled.Retry = append(settled.Retry, domain.FailedEntry{Entry: e, Reason: failure.Err.Error(), Delay: delay})
 			}
 		}
 	}
 	return settled, down
+}
+
+// waiting is, by course, the first entry that holds up what follows it.
+type waiting map[uuid.UUID]int64
+
+func (w waiting) wait(e domain.OutboxEntry) {
+	if seq, ok := w[e.CourseID]; !ok || e.Seq < seq {
+		w[e.CourseID] = e.Seq
+	}
+}
+
+func (w waiting) waits(e domain.OutboxEntry) bool {
+	seq, ok := w[e.CourseID]
+	return ok && e.Seq > seq
 }
 
 // publishBatch returns the failures of one topic's entries by message UUID.

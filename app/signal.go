@@ -1,12 +1,25 @@
 package app
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/google/uuid"
+
+	"lectern/ports"
+)
 
 // Signal wakes whoever waits for something to change. It carries no data and
 // keeps no count: take C, look, and wait on it only when there was nothing.
 type Signal struct {
-	mu sync.Mutex
-	ch chan struct{}
+	mu    sync.Mutex
+	ch    chan struct{}
+	parts []part
+}
+
+// part is a signal for whoever is concerned with some partitions alone.
+type part struct {
+	*Signal
+	has func(partition int16) bool
 }
 
 // NewSignal makes a signal.
@@ -19,17 +32,40 @@ func (s *Signal) C() <-chan struct{} {
 	return s.ch
 }
 
+// Part returns a signal that is notified whenever this one is, except for a
+// partition that it has not, as has says then.
+func (s *Signal) Part(has func(partition int16) bool) *Signal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := part{NewSignal(), has}
+	s.parts = append(s.parts, p)
+	return p.Signal
+}
+
 // Notify wakes everyone who holds a channel of C.
-func (s *Signal) Notify() {
+func (s *Signal) Notify() { s.notify(func(part) bool { return true }) }
+
+// NotifyCourse is Notify for a change of one course.
+func (s *Signal) NotifyCourse(course uuid.UUID) {
+	partition := ports.PartitionOf(course)
+	s.notify(func(p part) bool { return p.has(partition) })
+}
+
+func (s *Signal) notify(concerned func(part) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.ch)
 	s.ch = make(chan struct{})
+	for _, p := range s.parts {
+		if concerned(p) {
+			p.Notify()
+		}
+	}
 }
 
 // Signals are the changes that the parts of one process tell each other.
 type Signals struct {
-	Entries *Signal // the outbox may have new entries, whoever committed them: wakes the relay
+	Entries *Signal // the outbox may have new entries, whoever committed them: wakes the relay, of one course its lane
 	Events  *Signal // a course has new events: wakes watchers. Other processes' are found by polling
 
 	// committedEntries is what this process committed: EntryNotifier tells the
@@ -40,9 +76,14 @@ type Signals struct {
 // NewSignals makes the signals of a process.
 func NewSignals() Signals { return Signals{NewSignal(), NewSignal(), NewSignal()} }
 
-// committed tells that a transaction with entries, and so with events, is done.
-func (s Signals) committed() {
-	s.Entries.Notify()
+// committed tells that a transaction with entries, and so with events, is done,
+// of one course or of any.
+func (s Signals) committed(course ...uuid.UUID) {
+	if len(course) == 1 {
+		s.Entries.NotifyCourse(course[0])
+	} else {
+		s.Entries.Notify()
+	}
 	s.Events.Notify()
 	s.committedEntries.Notify()
 }

@@ -164,7 +164,7 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 	switch {
 	case err != nil:
 	case step.Retry != nil || len(step.OnLast.Jobs) > 0: // which this job may have been
-		w.Signals.committed()
+		w.Signals.committed(step.Job.CourseID)
 	default:
 		w.Signals.Events.Notify()
 	}

@@ -70,7 +70,8 @@ type Cache struct {
 
 // Relay tunes the outbox processor.
 type Relay struct {
-	BatchSize   int           `koanf:"batch_size"` // entries claimed at once
+	Lanes       int           `koanf:"lanes"`      // relays in this process, each with its share of the outbox
+	BatchSize   int           `koanf:"batch_size"` // entries claimed at once by a lane
 	PollMin     time.Duration `koanf:"poll_min"`
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
@@ -152,7 +153,7 @@ func Default() Config {
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
 		Relay: Relay{
-			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
+			Lanes: 2, BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
 			Lease: 10 * time.Second, Listen: true,
 		},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},

@@ -15,6 +15,7 @@ import (
 
 // Bounds of what may be configured.
 const (
+	maxLanes       = 16 // a quarter of the outbox's partitions
 	maxBatchSize   = 10_000
 	maxConcurrency = 1000
 	maxConns       = 1000
@@ -121,6 +122,7 @@ func (l *loader) validateIdentity(i Identity) {
 }
 
 func (l *loader) validateRelay(r Relay) {
+	l.between("relay.lanes", int64(r.Lanes), 1, maxLanes)
 	l.between("relay.batch_size", int64(r.BatchSize), 1, maxBatchSize)
 	l.time("relay.poll_min", r.PollMin)
 	l.timeBetween("relay.poll_max", r.PollMax, minTime, maxPoll)

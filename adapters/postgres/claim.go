@@ -27,12 +27,11 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 		return ports.Claimed{}, err
 	}
 	s.alone = false
-	if s.suspects.Load() {
+	if lease.Suspect {
 		claimed, err := s.claimAlone(ctx, lease)
 		if s.alone = len(claimed.Entries) > 0; s.alone || err != nil {
 			return claimed, err
 		}
-		s.suspects.Store(false)
 	}
 	s.cursor.cover(lease)
 	if s.cursor.stuck() {
@@ -42,7 +41,8 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	}
 	entries, due, err := s.claimReady(ctx, lease, limit)
 	if err == nil && due {
-		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.unpark_due($1)`, limit) })
+		partitions, _ := fence(lease)
+		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.unpark_due($1, $2)`, limit, partitions) })
 		if err == nil {
 			entries, _, err = s.claimReady(ctx, lease, limit)
 		}
@@ -75,12 +75,11 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 			})
 		}
 		b.Queue(`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_backend_pid(), exists (
-			select from lectern.job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now()),
-			`+anyUrgent, c.backend, c.at).
+			select from lectern.job_outbox where `+waits+` and next_attempt_at <= now() and `+among+`), `+anyUrgent, partitions, c.backend, c.at).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due, &seen.urgent) })
 		// Behind a pooler the server process may be another each time.
 		b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+`
-			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and lectern.partition_of(entity_id) = `+leased+`
+			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and `+leased+`
 			order by seq limit $5`, partitions, tokens, c.backend, c.at, limit).
 			Query(collect(&entries, scanEntry))
 	})

@@ -146,7 +146,7 @@ func TestRelayHijacksNoFunctionBySearchPath(t *testing.T) {
 
 	call(t, conn,
 		fmt.Sprintf(`select lectern.park_failed('[{"outbox_id": "%s", "reason": "r", "delay_ms": 0}]')`, entries[0].ID),
-		`select lectern.unpark_due(10)`,
+		`select lectern.unpark_due(10, '{1}')`,
 		`select lectern.any_urgent(0)`,
 		`select lectern.raise_courses('{1}', 0, 10)`,
 		fmt.Sprintf(`select lectern.bury_entries('[{"outbox_id": "%s", "reason": "r"}]')`, entries[0].ID),

@@ -16,8 +16,8 @@ import (
 const oldestShare = 5
 
 // anyUrgent says whether an entry with a priority is ready behind the cursor,
-// which is $2 of the connection's server process $1.
-const anyUrgent = `lectern.any_urgent(case when pg_backend_pid() = $1 then $2::bigint else 0 end)`
+// which is $3 of the connection's server process $2.
+const anyUrgent = `lectern.any_urgent(case when pg_backend_pid() = $2 then $3::bigint else 0 end)`
 
 // raise puts what leaves before its turn ahead of what was claimed by number.
 // Of each course both have the first ready entries in order, and so has what

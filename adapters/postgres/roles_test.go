@@ -124,7 +124,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker,
 		"unpark_due": relay, "park_failed": relay, "bury_entries": relay, "run_retention": relay,
 		"partition_of": relay, "hold_leases": relay, "give_back_leases": relay, "claim_alone": relay, "acquit_alone": relay,
-		"outbox_horizon": relay, "take_leases": nobody, "any_urgent": relay, "raise_courses": relay,
+		"outbox_horizon": relay, "take_leases": nobody, "expire_leases": relay, "any_urgent": relay, "raise_courses": relay,
 		"list_entries": app, "get_entry": app, "count_entries": app, "redrive_entries": app, "discard_entries": app,
 		"hold_behind_dead": relay,
 

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/fx"
 
 	"lectern/adapters/connectapi"
+	"lectern/adapters/postgres"
 	"lectern/app"
 	"lectern/configs"
 )
@@ -158,7 +159,10 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
-func runRelay(lc fx.Lifecycle, p *parts, relay *app.Relay) {
+func runRelay(lc fx.Lifecycle, p *parts, c configs.Config, db *database, relay *app.Lanes) {
+	if c.Postgres.Embedded { // and so no other process uses it
+		lc.Append(fx.StartHook(postgres.NewOutbox(db.relay, time.Now).ExpireLeases))
+	}
 	p.background(lc, "relay", relay.Run)
 }
 

@@ -96,7 +96,7 @@ func needDatabase(duty postgres.Duty, pool *pgxpool.Pool) fx.Option {
 	})
 }
 
-func watchOutbox(relay *app.Relay, outbox ports.Outbox) *app.OutboxWatch {
+func watchOutbox(relay *app.Lanes, outbox ports.Outbox) *app.OutboxWatch {
 	return &app.OutboxWatch{Relay: relay, Outbox: outbox}
 }
 
@@ -180,17 +180,20 @@ func newCourses(
 }
 
 func newRelay(
-	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, listener *app.EntryListener,
-	backoff app.Backoff,
-) *app.Relay {
-	return app.NewRelay(app.RelayDeps{
-		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, signals app.Signals, listener *app.EntryListener, backoff app.Backoff,
+) *app.Lanes {
+	outboxes := make([]ports.Outbox, c.Relay.Lanes)
+	for i := range outboxes {
+		outboxes[i] = postgres.NewOutbox(db.relay, time.Now)
+	}
+	return app.NewLanes(app.RelayDeps{
+		Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
 			Lease: c.Relay.Lease, OnDead: c.Relay.OnDead,
 		},
 		Holder: holderName(),
-	})
+	}, outboxes)
 }
 
 // holderName names this process's relay among all that there are: for people
