@@ -77,9 +77,8 @@ const waits = `processed_at is null and dead_at is null and parked is not null`
 const stillHeld = `array(select l.partition::integer from lectern.leases l
 	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token))`
 
-// leased is true of an entry in one of those. The planner
-// reads their set once for all rows, as a mask: it is tried on many rows that
-// are others'.
+// leased is true of an entry in one of those. The planner reads their set once
+// for all rows, as a mask: it is tried on many rows that are others'.
 const leased = `(1::bigint << lectern.partition_of(entity_id)) & (select coalesce(bit_or(1::bigint << l.partition::integer), 0) from lectern.leases l
 	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)) <> 0`
 
