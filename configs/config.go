@@ -70,6 +70,7 @@ type Cache struct {
 
 // Relay tunes the outbox processor.
 type Relay struct {
+	Engine      string        `koanf:"engine"`
 	BatchSize   int           `koanf:"batch_size"` // entries claimed at once
 	PollMin     time.Duration `koanf:"poll_min"`
 	PollMax     time.Duration `koanf:"poll_max"`
@@ -78,6 +79,12 @@ type Relay struct {
 	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
+
+// The engines of the relay. docs/relay-engines.md compares them.
+const (
+	EngineBatch     = "batch"
+	EngineWatermill = "watermill"
+)
 
 // Workers tunes the workers.
 type Workers struct {
@@ -152,7 +159,7 @@ func Default() Config {
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
 		Relay: Relay{
-			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
+			Engine: EngineBatch, BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
 			Lease: 10 * time.Second, Listen: true,
 		},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},

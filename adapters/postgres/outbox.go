@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -133,23 +132,9 @@ type failureRow struct {
 func failures(failed []domain.FailedEntry) []failureRow {
 	rows := make([]failureRow, len(failed))
 	for i, f := range failed {
-		rows[i] = failureRow{f.Entry.ID, plain(f.Reason), f.Delay.Milliseconds()}
+		rows[i] = failureRow{f.Entry.ID, domain.ErrorText(f.Reason), f.Delay.Milliseconds()}
 	}
 	return rows
-}
-
-// maxReasonRunes bounds what is kept of an error's text.
-const maxReasonRunes = 2000
-
-// plain makes an error's text one that can be stored, whatever came from a
-// broker or a document: else the failure itself could not be recorded, and
-// would come back for ever.
-func plain(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if r := []rune(s); len(r) > maxReasonRunes {
-		return string(r[:maxReasonRunes])
-	}
-	return s
 }
 
 // NextDue implements ports.Outbox.

@@ -16,6 +16,7 @@ import (
 	"lectern/adapters/connectapi"
 	"lectern/app"
 	"lectern/configs"
+	"lectern/ports"
 )
 
 // serverStopTimeout is what a server of ours has to stop in order, after all that
@@ -158,7 +159,7 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
-func runRelay(lc fx.Lifecycle, p *parts, relay *app.Relay) {
+func runRelay(lc fx.Lifecycle, p *parts, relay ports.Relay) {
 	p.background(lc, "relay", relay.Run)
 }
 
