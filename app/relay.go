@@ -217,24 +217,13 @@ func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain
 		if !r.lease.holds(lease) {
 			return settled, errors.Join(down, errLeaseOver)
 		}
-		failed := r.publishBatch(batch)
-		for _, e := range batch {
-			failure, ok := failed[e.ID.String()]
-			switch {
-			case !ok:
-				settled.Published = append(settled.Published, e)
-			case failure.Failure == ports.Unavailable:
-				down = fmt.Errorf("%w: %w", errBrokerDown, failure.Err)
-			case failure.Failure == ports.Refused, e.Attempts+1 >= r.Config.MaxAttempts:
-				r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", failure.Err)
-				settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: failure.Err.Error()})
-				if r.Config.OnDead == domain.OnDeadBlock {
-					behind.wait(e)
-				}
-			default:
-				behind.wait(e)
-				delay := r.Backoff.Delay(e.Attempts + 1)
-				settled.Retry = append(settled.Retry, domain.FailedEntry{Entry: e, Reason: failure.Err.Error(), Delay: delay})
+		down = errors.Join(down, r.publishTopic(batch, &settled))
+		for _, failed := range settled.Retry {
+			behind.wait(failed.Entry)
+		}
+		for _, failed := range settled.Dead {
+			if r.Config.OnDead == domain.OnDeadBlock {
+				behind.wait(failed.Entry)
 			}
 		}
 	}
@@ -253,6 +242,28 @@ func (w waiting) wait(e domain.OutboxEntry) {
 func (w waiting) waits(e domain.OutboxEntry) bool {
 	seq, ok := w[e.CourseID]
 	return ok && e.Seq > seq
+}
+
+// publishTopic sends one topic's entries as one batch and adds what became of
+// them, but for those that found no broker.
+func (r *Relay) publishTopic(batch []domain.OutboxEntry, settled *domain.Settlement) (down error) {
+	failed := r.publishBatch(batch)
+	for _, e := range batch {
+		failure, ok := failed[e.ID.String()]
+		switch {
+		case !ok:
+			settled.Published = append(settled.Published, e)
+		case failure.Failure == ports.Unavailable:
+			down = fmt.Errorf("%w: %w", errBrokerDown, failure.Err)
+		case failure.Failure == ports.Refused, e.Attempts+1 >= r.Config.MaxAttempts:
+			r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", failure.Err)
+			settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: failure.Err.Error()})
+		default:
+			delay := r.Backoff.Delay(e.Attempts + 1)
+			settled.Retry = append(settled.Retry, domain.FailedEntry{Entry: e, Reason: failure.Err.Error(), Delay: delay})
+		}
+	}
+	return down
 }
 
 // publishBatch returns the failures of one topic's entries by message UUID.

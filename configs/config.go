@@ -70,6 +70,7 @@ type Cache struct {
 
 // Relay tunes the outbox processor.
 type Relay struct {
+	Engine      string        `koanf:"engine"`
 	Lanes       int           `koanf:"lanes"`      // relays in this process, each with its share of the outbox
 	BatchSize   int           `koanf:"batch_size"` // entries claimed at once by a lane
 	PollMin     time.Duration `koanf:"poll_min"`
@@ -79,6 +80,12 @@ type Relay struct {
 	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
+
+// The engines of the relay. docs/relay-engines.md compares them.
+const (
+	EngineBatch     = "batch"
+	EngineWatermill = "watermill"
+)
 
 // Workers tunes the workers.
 type Workers struct {
@@ -153,7 +160,7 @@ func Default() Config {
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
 		Relay: Relay{
-			Lanes: 2, BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
+			Engine: EngineBatch, Lanes: 2, BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
 			Lease: 10 * time.Second, Listen: true,
 		},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},

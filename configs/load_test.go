@@ -70,7 +70,7 @@ log: {level: debug}
 	require.Equal(t, "localhost:3", got.Listen)
 	require.Equal(t, "/from/env", got.DataDir)
 	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
-	require.Equal(t, configs.Relay{Lanes: 2, BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
+	require.Equal(t, configs.Relay{Engine: configs.EngineBatch, Lanes: 2, BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
 	require.Equal(t, configs.Cache{Kind: "redis", Options: map[string]any{"a": 3, "url": "redis://x"}}, got.Cache)
@@ -110,7 +110,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
-			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: lanes, batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: engine, lanes, batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
@@ -203,16 +203,17 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			},
 		},
 		"values out of bounds": {
-			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\n  on_dead: drop\nworkers: {concurrency: -1}\n" +
+			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\n  on_dead: drop\n  engine: river\nworkers: {concurrency: -1}\n" +
 				"documents:\n  max_bytes: 67108865\npipeline: sometimes\ngenerator: {kind: magic}\n",
 			want: []string{
 				"FILE:2: relay.batch_size: must be 1 to 10000, is 0",
 				"FILE:4: relay.poll_max: must be relay.poll_min (10s) or more, is 5s",
 				`FILE:5: relay.on_dead: "drop" is not one of continue, block`,
-				"FILE:6: workers.concurrency: must be 1 to 1000, is -1",
-				"FILE:8: documents.max_bytes: must be 1 to 67108864, is 67108865",
-				`FILE:9: pipeline: "sometimes" is not one of automatic, manual`,
-				`FILE:10: generator.kind: "magic" is not one of outline`,
+				`FILE:6: relay.engine: "river" is not one of batch, watermill`,
+				"FILE:7: workers.concurrency: must be 1 to 1000, is -1",
+				"FILE:9: documents.max_bytes: must be 1 to 67108864, is 67108865",
+				`FILE:10: pipeline: "sometimes" is not one of automatic, manual`,
+				`FILE:11: generator.kind: "magic" is not one of outline`,
 			},
 		},
 		"a clean-up that can't be": {

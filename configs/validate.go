@@ -132,6 +132,7 @@ func (l *loader) validateRelay(r Relay) {
 	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
 	l.timeBetween("relay.lease", r.Lease, minLease, maxLease)
 	l.oneOf("relay.on_dead", string(r.OnDead), []string{string(domain.OnDeadContinue), string(domain.OnDeadBlock)})
+	l.oneOf("relay.engine", r.Engine, []string{EngineBatch, EngineWatermill})
 }
 
 func (l *loader) validateRetention(r Retention, p Postgres) {

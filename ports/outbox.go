@@ -79,7 +79,8 @@ type Outbox interface {
 	Settle(ctx context.Context, lease Lease, s domain.Settlement) error
 
 	// NextDue returns how long it is, by the database's clock, until the next
-	// parked entry of the partitions that were claimed from last is due, 0 or
+	// parked entry of the partitions that were claimed from last, or of all before
+	// a claim, is due, 0 or
 	// less for one that is and a day at most; false if none will be.
 	NextDue(ctx context.Context) (time.Duration, bool, error)
 

@@ -26,7 +26,7 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	if err := s.connect(ctx); err != nil {
 		return ports.Claimed{}, err
 	}
-	s.alone = false
+	s.alone, s.claimed = false, true
 	if lease.Suspect {
 		claimed, err := s.claimAlone(ctx, lease)
 		if s.alone = len(claimed.Entries) > 0; s.alone || err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,10 +20,11 @@ var _ ports.Outbox = (*Outbox)(nil)
 // Outbox implements ports.Outbox as the role lectern_relay. It claims and settles
 // on a connection of its own, which its cursor is true of.
 type Outbox struct {
-	pool   *pgxpool.Pool
-	conn   *pgx.Conn // nil until the first claim, and when it broke
-	cursor cursor
-	alone  bool // what was claimed last was claimed alone
+	pool    *pgxpool.Pool
+	conn    *pgx.Conn // nil until the first claim, and when it broke
+	cursor  cursor
+	alone   bool // what was claimed last was claimed alone
+	claimed bool // anything ever was asked for
 }
 
 // NewOutbox makes a relay's store on a pool of lectern_relay. The clock is for
@@ -153,23 +153,9 @@ type failureRow struct {
 func failures(failed []domain.FailedEntry) []failureRow {
 	rows := make([]failureRow, len(failed))
 	for i, f := range failed {
-		rows[i] = failureRow{f.Entry.ID, plain(f.Reason), f.Delay.Milliseconds()}
+		rows[i] = failureRow{f.Entry.ID, domain.ErrorText(f.Reason), f.Delay.Milliseconds()}
 	}
 	return rows
-}
-
-// maxReasonRunes bounds what is kept of an error's text.
-const maxReasonRunes = 2000
-
-// plain makes an error's text one that can be stored, whatever came from a
-// broker or a document: else the failure itself could not be recorded, and
-// would come back for ever.
-func plain(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if r := []rune(s); len(r) > maxReasonRunes {
-		return string(r[:maxReasonRunes])
-	}
-	return s
 }
 
 // NextDue implements ports.Outbox.
@@ -179,7 +165,8 @@ func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	var seconds *float64
 	err := within(ctx, s.pool, func(b *pgx.Batch) {
 		partitions, _ := fence(s.cursor.lease)
-		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox where `+waits+` and `+among, partitions).
+		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox where `+waits+` and (not $2 or `+among+`)`,
+			partitions, s.claimed).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
 	})
 	switch {

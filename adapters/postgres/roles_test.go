@@ -126,7 +126,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"partition_of": relay, "hold_leases": relay, "give_back_leases": relay, "claim_alone": relay, "acquit_alone": relay,
 		"outbox_horizon": relay, "take_leases": nobody, "expire_leases": relay, "any_urgent": relay, "raise_courses": relay,
 		"list_entries": app, "get_entry": app, "count_entries": app, "redrive_entries": app, "discard_entries": app,
-		"hold_behind_dead": relay,
+		"hold_behind_dead": relay, "settle_stream": relay,
 
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody, "guard_new_course": nobody,
 		"delete_with_course": nobody, "refuse_entry": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,

@@ -17,6 +17,7 @@ import (
 	"lectern/adapters/postgres"
 	"lectern/app"
 	"lectern/configs"
+	"lectern/ports"
 )
 
 // serverStopTimeout is what a server of ours has to stop in order, after all that
@@ -159,7 +160,7 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
-func runRelay(lc fx.Lifecycle, p *parts, c configs.Config, db *database, relay *app.Lanes) {
+func runRelay(lc fx.Lifecycle, p *parts, c configs.Config, db *database, relay ports.Relay) {
 	if c.Postgres.Embedded { // and so no other process uses it
 		lc.Append(fx.StartHook(postgres.NewOutbox(db.relay, time.Now).ExpireLeases))
 	}

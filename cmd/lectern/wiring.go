@@ -21,6 +21,7 @@ import (
 	"lectern/adapters/outlinegen"
 	"lectern/adapters/postgres"
 	"lectern/adapters/textextract"
+	"lectern/adapters/watermillrelay"
 	"lectern/app"
 	"lectern/configs"
 	"lectern/domain"
@@ -96,7 +97,7 @@ func needDatabase(duty postgres.Duty, pool *pgxpool.Pool) fx.Option {
 	})
 }
 
-func watchOutbox(relay *app.Lanes, outbox ports.Outbox) *app.OutboxWatch {
+func watchOutbox(relay ports.Relay, outbox ports.Outbox) *app.OutboxWatch {
 	return &app.OutboxWatch{Relay: relay, Outbox: outbox}
 }
 
@@ -118,6 +119,10 @@ func storage() fx.Option {
 			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
 		},
 		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay, time.Now) }, fx.As(new(ports.Outbox))),
+		func(c configs.Config, db *database, log *slog.Logger) ports.EntryStream {
+			options := watermillrelay.Options{BatchSize: c.Relay.BatchSize, IdleTimeout: watermillrelay.DefaultIdleTimeout}
+			return watermillrelay.New(db.relay, options, log)
+		},
 		fx.Annotate(func(db *database) *postgres.Steps { return postgres.NewSteps(db.worker, ports.GroupWorkers) }, fx.As(new(ports.Steps))),
 	))
 }
@@ -180,20 +185,25 @@ func newCourses(
 }
 
 func newRelay(
-	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, signals app.Signals, listener *app.EntryListener, backoff app.Backoff,
-) *app.Lanes {
-	outboxes := make([]ports.Outbox, c.Relay.Lanes)
-	for i := range outboxes {
-		outboxes[i] = postgres.NewOutbox(db.relay, time.Now)
-	}
-	return app.NewLanes(app.RelayDeps{
-		Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, signals app.Signals,
+	listener *app.EntryListener, backoff app.Backoff, stream ports.EntryStream,
+) ports.Relay {
+	deps := app.RelayDeps{
+		Outbox: postgres.NewOutbox(db.relay, time.Now), Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
 			Lease: c.Relay.Lease, OnDead: c.Relay.OnDead,
 		},
 		Holder: holderName(),
-	}, outboxes)
+	}
+	if c.Relay.Engine == configs.EngineWatermill {
+		return app.NewStreamedRelay(deps, stream)
+	}
+	lanes := make([]ports.Outbox, c.Relay.Lanes)
+	for i := range lanes {
+		lanes[i] = postgres.NewOutbox(db.relay, time.Now)
+	}
+	return app.NewLanes(deps, lanes)
 }
 
 // holderName names this process's relay among all that there are: for people
