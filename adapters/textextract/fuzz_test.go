@@ -61,7 +61,7 @@ func flawOf(b domain.Block) string {
 		return "superfluous spaces"
 	case strings.ContainsFunc(b.Text, func(r rune) bool { return unicode.IsControl(r) && (!code || r != '\n') }):
 		return "control characters"
-	case (b.Kind == domain.BlockHeading) != (b.Level > 0):
+	case b.Level < 0, b.Kind == domain.BlockHeading && b.Level == 0, b.Kind != domain.BlockHeading && b.Kind != domain.BlockListItem && b.Level != 0:
 		return "a level that does not go with the kind"
 	}
 	return ""

@@ -15,6 +15,7 @@ type htmlWalker struct {
 	ctx  context.Context //nolint:containedctx // of one walk
 	out  blocks
 	line strings.Builder // text that is not yet in a block
+	in   int             // list items around the present node
 }
 
 func htmlBlocks(ctx context.Context, root *html.Node) (blocks, error) {
@@ -59,7 +60,9 @@ func (w *htmlWalker) element(n *html.Node, kind domain.BlockKind, level int) {
 	case n.DataAtom == atom.Pre:
 		w.out.add(domain.BlockCode, 0, 0, rawText(n))
 	case n.DataAtom == atom.Li || n.DataAtom == atom.Dd:
-		w.block(n, domain.BlockListItem, 0)
+		w.in++
+		w.block(n, domain.BlockListItem, w.in-1)
+		w.in--
 	case n.DataAtom == atom.Tr && isData(n):
 		w.out.add(domain.BlockTableRow, 0, 0, strings.Join(cells(n), " | "))
 	default:

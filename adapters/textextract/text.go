@@ -64,6 +64,32 @@ func (b *blocks) add(kind domain.BlockKind, level, page int, text string) {
 	}
 }
 
+// addRow adds a table's row; or the blocks themselves where one cell is but a
+// frame around several of them.
+func (b *blocks) addRow(page int, cells []blocks) {
+	if len(cells) == 1 && len(cells[0]) > 1 {
+		*b = append(*b, cells[0]...)
+		return
+	}
+	texts, empty := make([]string, len(cells)), true
+	for i, cell := range cells {
+		texts[i] = cell.line()
+		empty = empty && texts[i] == ""
+	}
+	if !empty {
+		b.add(domain.BlockTableRow, 0, page, strings.Join(texts, " | "))
+	}
+}
+
+// line returns all the text as one line.
+func (b blocks) line() string {
+	lines := make([]string, len(b))
+	for i, block := range b {
+		lines[i] = block.Text
+	}
+	return strings.Join(lines, " ")
+}
+
 // title returns the text of a heading of the highest level that comes first
 // and has no equal, which is how documents carry their title; else otherwise.
 func (b blocks) title(otherwise string) string {
