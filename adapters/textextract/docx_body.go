@@ -40,10 +40,32 @@ func (b *docxBody) block(el xml.StartElement) error {
 		return b.paragraph()
 	case name == "tbl":
 		return b.x.children(b.row)
+	case name == "sdt":
+		return b.control()
 	case docxSkipped(name):
 		return b.x.skip(el)
 	}
 	return b.x.children(b.block)
+}
+
+// control reads what a content control holds, unless that is the table of
+// contents, whose title looks like any paragraph.
+func (b *docxBody) control() error {
+	contents := false
+	var properties func(xml.StartElement) error
+	properties = func(el xml.StartElement) error {
+		contents = contents || el.Name.Local == "docPartGallery" && attr(el, "val") == "Table of Contents"
+		return b.x.children(properties)
+	}
+	return b.x.children(func(el xml.StartElement) error {
+		switch {
+		case el.Name.Local == "sdtPr":
+			return b.x.children(properties)
+		case contents:
+			return b.x.skip(el)
+		}
+		return b.block(el)
+	})
 }
 
 // docxParagraph is a paragraph being read.

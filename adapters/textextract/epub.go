@@ -38,8 +38,11 @@ func extractEPUB(ctx context.Context, a *archive, o Options) (domain.Text, error
 		return domain.Text{}, err
 	}
 	title := usableTitle(clean(book.title))
-	if title == "" {
+	switch {
+	case title == "":
 		title = out.title("")
+	case len(out) > 0 && out[0].Kind == domain.BlockHeading && titleKey(out[0].Text) == titleKey(title):
+		out = out[1:] // the title page
 	}
 	return domain.Text{Title: title, Blocks: out}, nil
 }

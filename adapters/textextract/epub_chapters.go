@@ -2,6 +2,7 @@ package textextract
 
 import (
 	"context"
+	"strings"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -54,11 +55,24 @@ func hideNotes(doc *html.Node) {
 	for n := range doc.Descendants() {
 		switch {
 		case n.Type != html.ElementNode:
-		case epubTypeOf(n, "footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes", "noteref", "pagebreak", "page-list",
-			"toc", "landmarks", "index", "cover"):
+		case isBesides(n):
 			n.Attr = append(n.Attr, html.Attribute{Key: "hidden"})
 		case n.DataAtom == atom.Aside:
 			n.DataAtom, n.Data = atom.Div, "div"
 		}
 	}
+}
+
+// isBesides tells notes and their marks, the numbers of printed pages, and what
+// stands before the text, by what the books of today say, and by the classes
+// that programs give in older ones.
+func isBesides(n *html.Node) bool {
+	for _, class := range strings.Fields(attribute(n, "class")) {
+		switch class {
+		case "footnote", "footnotes", "endnotes", "footnote-ref", "footnote-back", "noteref", "pagebreak":
+			return true
+		}
+	}
+	return epubTypeOf(n, "footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes", "noteref", "pagebreak", "page-list",
+		"toc", "landmarks", "index", "cover", "titlepage", "halftitlepage", "copyright-page")
 }

@@ -64,7 +64,7 @@ func (w *htmlWalker) element(n *html.Node, kind domain.BlockKind, level int) {
 		w.block(n, domain.BlockListItem, w.in-1)
 		w.in--
 	case n.DataAtom == atom.Tr && isData(n):
-		w.out.add(domain.BlockTableRow, 0, 0, strings.Join(cells(n), " | "))
+		w.out.add(domain.BlockTableRow, 0, 0, joinCells(cells(n)))
 	default:
 		w.block(n, kind, level)
 	}
@@ -82,10 +82,16 @@ func isData(row *html.Node) bool {
 			return false
 		}
 	}
-	return len(cells(row)) > 1
+	filled := 0
+	for _, text := range cells(row) {
+		if text != "" {
+			filled++
+		}
+	}
+	return filled > 1
 }
 
-// cells returns the texts of a row's cells that have any.
+// cells returns the texts of a row's cells.
 func cells(row *html.Node) []string {
 	var texts []string
 	for c := range row.ChildNodes() {
@@ -94,13 +100,7 @@ func cells(row *html.Node) []string {
 		}
 		w := htmlWalker{ctx: context.Background()}
 		w.block(c, domain.BlockParagraph, 0)
-		var parts []string
-		for _, b := range w.out {
-			parts = append(parts, b.Text)
-		}
-		if len(parts) > 0 {
-			texts = append(texts, strings.Join(parts, " "))
-		}
+		texts = append(texts, w.out.line())
 	}
 	return texts
 }

@@ -126,11 +126,9 @@ func itemsAround(item ast.Node) (depth int) {
 func (m *markdown) row(n ast.Node) string {
 	var cells []string
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
-		if text := m.inline(c); clean(text) != "" {
-			cells = append(cells, clean(text))
-		}
+		cells = append(cells, clean(m.inline(c)))
 	}
-	return strings.Join(cells, " | ")
+	return joinCells(cells)
 }
 
 func (m *markdown) html(ctx context.Context, n *ast.HTMLBlock) error {

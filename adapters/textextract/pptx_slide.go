@@ -116,7 +116,10 @@ func (r *pptxShapes) place(at pptxPlace, own bullets, paragraphs []pptxParagraph
 	case at.isFurniture(), r.notes && at.kind != "body":
 	case at.isTitle() && r.slide.title == "":
 		r.slide.title = titleOf(paragraphs)
-		r.slide.divides = at.kind == "ctrTitle"
+		r.slide.divides = r.slide.divides || at.kind == "ctrTitle"
+	case at.kind == "subTitle": // LibreOffice calls a title page's title as it does any other
+		r.slide.divides = r.slide.divides || r.slide.number == 1
+		fallthrough
 	default:
 		marks := own
 		if at.isBody() && !r.notes {

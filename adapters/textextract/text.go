@@ -71,14 +71,21 @@ func (b *blocks) addRow(page int, cells []blocks) {
 		*b = append(*b, cells[0]...)
 		return
 	}
-	texts, empty := make([]string, len(cells)), true
+	texts := make([]string, len(cells))
 	for i, cell := range cells {
 		texts[i] = cell.line()
-		empty = empty && texts[i] == ""
 	}
-	if !empty {
-		b.add(domain.BlockTableRow, 0, page, strings.Join(texts, " | "))
+	b.add(domain.BlockTableRow, 0, page, joinCells(texts))
+}
+
+// joinCells makes a row of its cells; those that are empty keep their place,
+// but for the last.
+func joinCells(texts []string) string {
+	end := len(texts)
+	for end > 0 && texts[end-1] == "" {
+		end--
 	}
+	return strings.Join(texts[:end], " | ")
 }
 
 // line returns all the text as one line.

@@ -42,7 +42,10 @@ func extractXLSX(ctx context.Context, a *archive, content []byte, o Options) (do
 	if err != nil {
 		return domain.Text{}, err
 	}
-	return domain.Text{Title: w.out.title(title), Blocks: w.out}, nil
+	if title == "" {
+		title = w.out.title("")
+	}
+	return domain.Text{Title: title, Blocks: w.out}, nil
 }
 
 // xlsxWorkbook gathers a workbook's blocks.
@@ -185,7 +188,7 @@ func (w *xlsxWorkbook) addSheet(name string, rows [][]string) {
 		if filled == 1 {
 			w.out.add(domain.BlockParagraph, 0, 0, strings.Join(cells, " "))
 		} else {
-			w.out.add(domain.BlockTableRow, 0, 0, strings.Join(cells, " | "))
+			w.out.add(domain.BlockTableRow, 0, 0, joinCells(cells))
 		}
 	}
 }
