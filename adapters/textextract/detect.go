@@ -118,7 +118,7 @@ func (e *Extractor) detectContent(ctx context.Context, content []byte) (domain.F
 
 // isText tells whether there are no bytes in content that no text has.
 func isText(content []byte) bool {
-	if _, _, ok := cutBOM(content); ok {
+	if _, _, ok := cutBOM(content); ok || unmarkedUTF16(content) != nil {
 		return true
 	}
 	return !bytes.ContainsFunc(content, func(r rune) bool {
