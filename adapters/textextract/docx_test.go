@@ -312,21 +312,8 @@ func brokenSum(t *testing.T) []byte {
 }
 
 func FuzzDOCX(f *testing.F) {
-	f.Add(docx(f, docxP("Title", "a")), "")
-	f.Add([]byte(nil), `<w:tbl><w:tr><w:tc>`+docxP("Heading1", "a")+`</w:tc><w:tc/></w:tr></w:tbl>`+docxP("ListBullet", "b"))
-	e := textextract.New(textextract.Options{MaxTextBytes: 1 << 20, MaxUnpackedBytes: 8 << 20})
-	f.Cleanup(func() { require.NoError(f, e.Close()) })
-	f.Fuzz(func(t *testing.T, content []byte, body string) {
-		if len(content) == 0 {
-			content = docx(t, body)
-		}
-		text, err := e.Extract(t.Context(), domain.FormatDOCX, content)
-		if err != nil {
-			require.NotEmpty(t, domain.ReasonOf(err), "%v", err)
-			return
-		}
-		for _, b := range text.Blocks {
-			require.Empty(t, flawOf(b), "%+v", b)
-		}
-	})
+	seeds := []string{
+		docxP("Title", "a"), `<w:tbl><w:tr><w:tc>` + docxP("Heading1", "a") + `</w:tc><w:tc/></w:tr></w:tbl>` + docxP("ListBullet", "b"),
+	}
+	fuzzPacked(f, domain.FormatDOCX, "testdata/handbook.docx", seeds, func(tb testing.TB, part string) []byte { tb.Helper(); return docx(tb, part) })
 }

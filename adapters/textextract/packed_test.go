@@ -2,6 +2,7 @@ package textextract_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -36,16 +37,7 @@ func packedFormats() map[domain.Format]hostile {
 		return func(tb testing.TB) []byte { tb.Helper(); return epub(tb, "", []string{"<p>a</p>"}, name, content) }
 	}
 	sheet := func(content string) func(testing.TB) []byte {
-		return func(tb testing.TB) []byte {
-			tb.Helper()
-			return packParts(tb, archiveParts{
-				"_rels/.rels", `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` +
-					pptxRelation("w", "officeDocument", "xl/workbook.xml") + `</Relationships>`,
-				"xl/workbook.xml", `<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="A" sheetId="1" r:id="s"/></sheets></workbook>`,
-				"xl/_rels/workbook.xml.rels", `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` + pptxRelation("s", "worksheet", "worksheets/sheet1.xml") + `</Relationships>`,
-				"xl/worksheets/sheet1.xml", content,
-			})
-		}
+		return func(tb testing.TB) []byte { tb.Helper(); return workbook(tb, content) }
 	}
 	return map[domain.Format]hostile{
 		domain.FormatPPTX: {
@@ -76,6 +68,21 @@ func packedFormats() map[domain.Format]hostile {
 				`</EncryptedData></encryption>`),
 		},
 	}
+}
+
+// workbook packs one whose only sheet is given as a part.
+func workbook(tb testing.TB, sheet string) []byte {
+	tb.Helper()
+	const (
+		relations = `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">%s</Relationships>`
+		spaces    = ` xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"`
+	)
+	return packParts(tb, archiveParts{
+		"_rels/.rels", fmt.Sprintf(relations, pptxRelation("w", "officeDocument", "xl/workbook.xml")),
+		"xl/workbook.xml", `<workbook` + spaces + `><sheets><sheet name="A" sheetId="1" r:id="s"/></sheets></workbook>`,
+		"xl/_rels/workbook.xml.rels", fmt.Sprintf(relations, pptxRelation("s", "worksheet", "worksheets/sheet1.xml")),
+		"xl/worksheets/sheet1.xml", sheet,
+	})
 }
 
 func TestAnArchiveThatCannotBeReadSaysWhy(t *testing.T) {
