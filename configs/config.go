@@ -113,9 +113,10 @@ const (
 	SchedulerOff     = "off"
 )
 
-// Documents bounds what may be uploaded.
+// Documents bounds what may be uploaded, and says what is read of it.
 type Documents struct {
-	MaxBytes int64 `koanf:"max_bytes"`
+	MaxBytes     int64 `koanf:"max_bytes"`
+	SpeakerNotes bool  `koanf:"speaker_notes"` // of presentations
 }
 
 // Generator names what writes the courses.

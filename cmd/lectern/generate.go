@@ -34,9 +34,9 @@ func (p *program) generateCommand() *cobra.Command {
 		Short: "Make a course from a title and documents",
 		Long: `Makes a course and prints it to standard output; progress goes to standard error.
 
-The documents may be PDF, DOCX, Markdown, plain text or HTML, in any language.
-Without documents the course is made from the title alone. All of them are
-checked before anything is made.
+The documents may be PDF, DOCX, PPTX, XLSX, ODT, EPUB, Markdown, plain text or
+HTML, in any language. Without documents the course is made from the title
+alone. All of them are checked before anything is made.
 
 Without --server, Lectern runs in this process, with a Postgres of its own. What
 is interrupted, by Ctrl-C or worse, goes on the next time Lectern starts.`,
@@ -49,7 +49,7 @@ is interrupted, by Ctrl-C or worse, goes on the next time Lectern starts.`,
 			g.order.Files, g.order.Style = args, domain.Style(style)
 			return g.run(cmd.Context())
 		},
-		ValidArgsFunction: cobra.FixedCompletions([]string{"pdf", "docx", "md", "txt", "html"}, cobra.ShellCompDirectiveFilterFileExt),
+		ValidArgsFunction: cobra.FixedCompletions([]string{"pdf", "docx", "pptx", "xlsx", "odt", "epub", "md", "txt", "html"}, cobra.ShellCompDirectiveFilterFileExt),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&g.order.Title, "title", "", "what the course is about (required)")

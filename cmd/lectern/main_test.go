@@ -150,7 +150,7 @@ func TestTheShellCompletesWhatIsEnumerated(t *testing.T) {
 		"roles":     {[]string{"serve", "--roles", ""}, "api\nrelay\nworker\napi,relay\napi,worker\nrelay,worker\n:4\n"},
 		"formats":   {[]string{"show", "--format", ""}, "outline\njson\nmarkdown\n:4\n"},
 		"configs":   {[]string{"serve", "--config", ""}, strings.Join(configs.Names(), "\n") + "\n:4\n"},
-		"documents": {[]string{"generate", ""}, "pdf\ndocx\nmd\ntxt\nhtml\n:8\n"},
+		"documents": {[]string{"generate", ""}, "pdf\ndocx\npptx\nxlsx\nodt\nepub\nmd\ntxt\nhtml\n:8\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

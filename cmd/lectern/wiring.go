@@ -143,7 +143,7 @@ func documents() fx.Option {
 			return store, nil
 		},
 		func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
-			e := newExtractor(c.Documents.MaxBytes, min(c.Workers.Concurrency, runtime.NumCPU()))
+			e := newExtractor(c.Documents, min(c.Workers.Concurrency, runtime.NumCPU()))
 			lc.Append(fx.StopHook(e.Close))
 			return e
 		},
@@ -155,8 +155,8 @@ func documents() fx.Option {
 // its PDF reader compiles is kept in the user's own cache: not beside the
 // Postgres that was fetched, whose folder another user must be able to enter
 // when we are root. Without such a cache it is compiled anew each time.
-func newExtractor(maxBytes int64, readers int) *textextract.Extractor {
-	options := textextract.Options{MaxBytes: maxBytes, Readers: readers}
+func newExtractor(c configs.Documents, readers int) *textextract.Extractor {
+	options := textextract.Options{MaxBytes: c.MaxBytes, SpeakerNotes: c.SpeakerNotes, Readers: readers}
 	if cache, err := os.UserCacheDir(); err == nil {
 		options.CacheDir = filepath.Join(cache, "lectern", "pdf")
 	}

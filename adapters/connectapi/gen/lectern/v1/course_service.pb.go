@@ -369,7 +369,8 @@ type UploadDocumentRequest struct {
 	// The course, a UUID; it must be pending.
 	CourseId string `protobuf:"bytes,1,opt,name=course_id,json=courseId,proto3" json:"course_id,omitempty"`
 	// The file's name: folders are dropped, what is left has 1 to 255
-	// characters. Its ending helps to recognize the format.
+	// characters. Its ending says which format is meant: pdf, docx, pptx, xlsx,
+	// odt, epub, md, html or txt; without one the content alone tells.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The file's bytes: 1 byte to 64 MiB. The server may be set to take less.
 	Content       []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
