@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// flow is a way from a command to a consumer.
+type flow struct {
+	// prepare makes n commands of courses that the trace then knows.
+	prepare func(ctx context.Context, n int, of *trace) (send func(ctx context.Context, i int) error, err error)
+	seen    *watch // is told by the consumer
+}
+
+// watch hands what a consumer sees to the trace of the moment.
+type watch struct{ trace atomic.Pointer[trace] }
+
+func (w *watch) arrived(course string) {
+	if t := w.trace.Load(); t != nil {
+		t.arrived(course)
+	}
+}
+
+// trace is when each of a load's commands had returned and its job arrived.
+type trace struct {
+	began    time.Time
+	index    sync.Map // course to number
+	returned []time.Duration
+	arrivals []atomic.Int64 // since it began; 0 for not yet
+	tally    *tally
+}
+
+func newTrace(n int) *trace {
+	return &trace{began: time.Now(), returned: make([]time.Duration, n), arrivals: make([]atomic.Int64, n), tally: newTally()}
+}
+
+func (t *trace) arrived(course string) {
+	if i, ok := t.index.Load(course); ok && t.arrivals[i.(int)].CompareAndSwap(0, int64(time.Since(t.began))) {
+		t.tally.add(1)
+	}
+}
+
+// latencies are from a command's return to its job's arrival, which may come
+// first, from the n-th on.
+func (t *trace) latencies(n int) []time.Duration {
+	var all []time.Duration
+	for i := n; i < len(t.returned); i++ {
+		all = append(all, time.Duration(t.arrivals[i].Load())-t.returned[i])
+	}
+	return all
+}
+
+// load is how commands come: at fixed times, whether or not those before have returned.
+type load struct {
+	gap     time.Duration // from one to the next
+	warmUp  int           // commands that are not counted
+	counted int
+}
+
+// The loads of the goals: 1,000 commands/s, and one at a time into an idle system.
+var (
+	busyLoad = load{gap: time.Millisecond, warmUp: 1000, counted: 3000}
+	idleLoad = load{gap: 40 * time.Millisecond, warmUp: 5, counted: 100}
+)
+
+// arrivalTimeout is for the last to arrive: a relay that has just come up may
+// not yet listen, and poll.
+const arrivalTimeout = 40 * time.Second
+
+// run returns how long each job took to its consumer, after its command.
+func (l load) run(ctx context.Context, f flow) ([]time.Duration, error) {
+	n := l.warmUp + l.counted
+	t := newTrace(n)
+	send, err := f.prepare(ctx, n, t)
+	if err != nil {
+		return nil, err
+	}
+	f.seen.trace.Store(t)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*l.gap+arrivalTimeout)
+	defer cancel()
+	var sending errgroup.Group
+	err = t.tally.wait(ctx, n, func() {
+		t.began = time.Now()
+		var begun atomic.Int64
+		for range clients {
+			sending.Go(func() error {
+				for i := int(begun.Add(1)) - 1; i < n; i = int(begun.Add(1)) - 1 {
+					sleepUntil(ctx, t.began.Add(time.Duration(i)*l.gap))
+					if err := send(ctx, i); err != nil {
+						cancel()
+						return err
+					}
+					t.returned[i] = time.Since(t.began)
+				}
+				return nil
+			})
+		}
+	})
+	if sendErr := sending.Wait(); sendErr != nil {
+		return nil, fmt.Errorf("send a command: %w", sendErr)
+	}
+	return t.latencies(l.warmUp), err
+}
+
+func sleepUntil(ctx context.Context, at time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(at)):
+	}
+}
+
+// percentile is in microseconds. It sorts.
+func percentile(p int, of []time.Duration) float64 {
+	slices.Sort(of)
+	return float64(of[min(len(of)*p/100, len(of)-1)]) / float64(time.Microsecond)
+}
