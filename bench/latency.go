@@ -30,14 +30,15 @@ func (w *watch) arrived(course string) {
 // trace is when each of a load's commands had returned and its job arrived.
 type trace struct {
 	began    time.Time
-	index    sync.Map // course to number
+	index    sync.Map        // course to number
+	sent     []time.Duration // likewise
 	returned []time.Duration
 	arrivals []atomic.Int64 // since it began; 0 for not yet
 	tally    *tally
 }
 
 func newTrace(n int) *trace {
-	return &trace{began: time.Now(), returned: make([]time.Duration, n), arrivals: make([]atomic.Int64, n), tally: newTally()}
+	return &trace{began: time.Now(), sent: make([]time.Duration, n), returned: make([]time.Duration, n), arrivals: make([]atomic.Int64, n), tally: newTally()}
 }
 
 func (t *trace) arrived(course string) {
@@ -46,12 +47,16 @@ func (t *trace) arrived(course string) {
 	}
 }
 
-// latencies are from a command's return to its job's arrival, which may come
-// first, from the n-th on.
-func (t *trace) latencies(n int) []time.Duration {
-	var all []time.Duration
+// took is how long commands took, and their jobs after that.
+type took struct{ command, job []time.Duration }
+
+// took is that of commands from the n-th on. A job may arrive before its command
+// returns.
+func (t *trace) took(n int) took {
+	var all took
 	for i := n; i < len(t.returned); i++ {
-		all = append(all, time.Duration(t.arrivals[i].Load())-t.returned[i])
+		all.command = append(all.command, t.returned[i]-t.sent[i])
+		all.job = append(all.job, time.Duration(t.arrivals[i].Load())-t.returned[i])
 	}
 	return all
 }
@@ -73,13 +78,13 @@ var (
 // not yet listen, and poll.
 const arrivalTimeout = 40 * time.Second
 
-// run returns how long each job took to its consumer, after its command.
-func (l load) run(ctx context.Context, f flow) ([]time.Duration, error) {
+// run returns how long each command took, and its job to the consumer after that.
+func (l load) run(ctx context.Context, f flow) (took, error) {
 	n := l.warmUp + l.counted
 	t := newTrace(n)
 	send, err := f.prepare(ctx, n, t)
 	if err != nil {
-		return nil, err
+		return took{}, err
 	}
 	f.seen.trace.Store(t)
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*l.gap+arrivalTimeout)
@@ -92,6 +97,7 @@ func (l load) run(ctx context.Context, f flow) ([]time.Duration, error) {
 			sending.Go(func() error {
 				for i := int(begun.Add(1)) - 1; i < n; i = int(begun.Add(1)) - 1 {
 					sleepUntil(ctx, t.began.Add(time.Duration(i)*l.gap))
+					t.sent[i] = time.Since(t.began)
 					if err := send(ctx, i); err != nil {
 						cancel()
 						return err
@@ -103,9 +109,9 @@ func (l load) run(ctx context.Context, f flow) ([]time.Duration, error) {
 		}
 	})
 	if sendErr := sending.Wait(); sendErr != nil {
-		return nil, fmt.Errorf("send a command: %w", sendErr)
+		return took{}, fmt.Errorf("send a command: %w", sendErr)
 	}
-	return t.latencies(l.warmUp), err
+	return t.took(l.warmUp), err
 }
 
 func sleepUntil(ctx context.Context, at time.Time) {

@@ -92,28 +92,29 @@ func (r *relays) takeTurns(ctx context.Context, run compare.Runner, ways []way) 
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", w.name, err)
 			}
-			p50[w.name] = append(p50[w.name], percentile(50, took))
-			p99[w.name] = append(p99[w.name], percentile(99, took))
-			run.Log.Info("turn", "of", w.name, "no", turn+1, "p50_us", percentile(50, took), "p99_us", percentile(99, took))
+			p50[w.name] = append(p50[w.name], percentile(50, took.job))
+			p99[w.name] = append(p99[w.name], percentile(99, took.job))
+			run.Log.Info("turn", "of", w.name, "no", turn+1, "p50_us", percentile(50, took.job), "p99_us", percentile(99, took.job),
+				"command_p50_us", percentile(50, took.command), "command_p99_us", percentile(99, took.command))
 		}
 	}
 	return p50, p99, nil
 }
 
-func (r *relays) turn(ctx context.Context, w way) (_ []time.Duration, err error) {
+func (r *relays) turn(ctx context.Context, w way) (_ took, err error) {
 	if err := r.emptyOutbox(ctx); err != nil {
-		return nil, err
+		return took{}, err
 	}
 	f, stop, err := w.open(ctx)
 	if err != nil {
-		return nil, err
+		return took{}, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	if _, err := (load{gap: 20 * time.Millisecond, counted: 50}).run(ctx, f); err != nil { // joins the group, plans statements
-		return nil, fmt.Errorf("warm up: %w", err)
+		return took{}, fmt.Errorf("warm up: %w", err)
 	}
 	if err := r.pg.settle(ctx); err != nil {
-		return nil, err
+		return took{}, err
 	}
 	return w.load.run(ctx, f)
 }

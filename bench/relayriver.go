@@ -49,7 +49,8 @@ func (r *relays) byRiver(cooldown time.Duration) func(context.Context) (flow, fu
 		if err != nil {
 			return flow{}, nil, fmt.Errorf("make River's client: %w", err)
 		}
-		inserter, err := river.NewClient(riverpgxv5.New(r.pg.peer), &river.Config{})
+		// It tells of its jobs no more often than its own cooldown says.
+		inserter, err := river.NewClient(riverpgxv5.New(r.pg.peer), &river.Config{FetchCooldown: cooldown})
 		if err != nil {
 			return flow{}, nil, fmt.Errorf("make River's client: %w", err)
 		}
