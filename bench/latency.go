@@ -42,7 +42,8 @@ func newTrace(n int) *trace {
 }
 
 func (t *trace) arrived(course string) {
-	if i, ok := t.index.Load(course); ok && t.arrivals[i.(int)].CompareAndSwap(0, int64(time.Since(t.began))) {
+	found, _ := t.index.Load(course)
+	if i, ok := found.(int); ok && t.arrivals[i].CompareAndSwap(0, int64(time.Since(t.began))) {
 		t.tally.add(1)
 	}
 }
@@ -68,11 +69,11 @@ type load struct {
 	counted int
 }
 
-// The loads of the goals: 1,000 commands/s, and one at a time into an idle system.
-var (
-	busyLoad = load{gap: time.Millisecond, warmUp: 1000, counted: 3000}
-	idleLoad = load{gap: 40 * time.Millisecond, warmUp: 5, counted: 100}
-)
+// busyLoad is 1,000 commands/s.
+func busyLoad() load { return load{gap: time.Millisecond, warmUp: 1000, counted: 3000} }
+
+// idleLoad is one command at a time, into an idle system.
+func idleLoad() load { return load{gap: 40 * time.Millisecond, warmUp: 5, counted: 100} }
 
 // arrivalTimeout is for the last to arrive: a relay that has just come up may
 // not yet listen, and poll.

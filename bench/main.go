@@ -54,7 +54,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{only: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 9, "rounds of each bench; the medians are reported")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each bench; the medians are reported")
 	flags.StringVar(&o.fsync, "fsync", "on", "Postgres' fsync: on, as in production, or off, which leaves out the disk")
 	flags.StringVar(&o.out, "out", "", "file for the results as JSON, with a table and a plot beside it; empty for none. With -run, what else is there stays")
 	flags.StringVar(&o.readme, "readme", "", "file whose part on the results is to be rewritten, too; empty for none")

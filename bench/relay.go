@@ -49,7 +49,7 @@ func (r *relays) benches() []compare.Trial {
 		r.unpublished(), r.againstLoop(r.toKafka()), r.againstLoop(r.toRedis()),
 		r.againstForwarder(r.toKafka(), forwarding{relays: 1, goal: 40}),
 		r.againstForwarder(r.toKafka(), forwarding{relays: 1, batch: bestBatch, goal: 20}),
-		r.againstForwarder(r.toRedis(), forwarding{relays: 1, turns: 2, goal: 10}),
+		r.againstForwarder(r.toRedis(), forwarding{relays: 1, goal: 10}),
 		r.againstForwarder(r.toRedis(), forwarding{relays: fourLeases, batch: bestBatch, turns: 3, goal: 5}),
 		r.latency(), r.apart(),
 	}

@@ -29,10 +29,10 @@ const jobQueue = domain.QueueStructureAnalysis
 func (r *relays) latency() compare.Series {
 	return compare.Series{Name: "commit to consumer, one process", Run: func(ctx context.Context, run compare.Runner) ([]compare.Result, error) {
 		ways := []way{
-			{"Redis", busyLoad, r.inProcess(r.toRedis())},
-			{"River", busyLoad, r.byRiver(0)},
-			{"Kafka", busyLoad, r.inProcess(r.toKafka())},
-			{"River 1ms", busyLoad, r.byRiver(time.Millisecond)},
+			{"Redis", busyLoad(), r.inProcess(r.toRedis())},
+			{"River", busyLoad(), r.byRiver(0)},
+			{"Kafka", busyLoad(), r.inProcess(r.toKafka())},
+			{"River 1ms", busyLoad(), r.byRiver(time.Millisecond)},
 		}
 		p50, p99, err := r.takeTurns(ctx, run, ways)
 		if err != nil {
@@ -61,7 +61,7 @@ func (r *relays) apart() compare.Series {
 		var found []compare.Result
 		for _, to := range []target{r.toRedis(), r.toKafka()} {
 			open := r.acrossProcesses(to)
-			p50, p99, err := r.takeTurns(ctx, run, []way{{"busy", busyLoad, open}, {"idle", idleLoad, open}})
+			p50, p99, err := r.takeTurns(ctx, run, []way{{"busy", busyLoad(), open}, {"idle", idleLoad(), open}})
 			if err != nil {
 				return nil, err
 			}

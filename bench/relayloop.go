@@ -67,7 +67,7 @@ func loop(ctx context.Context, conn *pgx.Conn, n int) error {
 }
 
 // loopTurns is how often each side drains, in turns with the other.
-const loopTurns = 5
+const loopTurns = 3
 
 // unpublished measures what the relay adds to its statements.
 func (r *relays) unpublished() compare.Bench {
