@@ -15,7 +15,8 @@ GEN := adapters/connectapi/gen
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TESTFLAGS ?=
 FUZZTIME ?= 20s
-BENCHFLAGS ?= -out results/latest.json
+BENCHFLAGS ?= $(KEEPBENCH)
+KEEPBENCH := -out results/latest.json -readme ../README.md
 
 .PHONY: help
 help: ## List the targets
@@ -84,7 +85,11 @@ lint: check-generate ## Check style, layout, schemas, go.mod and the generated c
 # bench is a module of its own, whose peers are no dependencies of ours.
 .PHONY: bench
 bench: ## Measure Lectern against peers; takes minutes; BENCHFLAGS='-run replay -fsync=off' narrows it
-	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(or $(BENCHFLAGS),-out results/latest.json)
+	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(or $(BENCHFLAGS),$(KEEPBENCH))
+
+.PHONY: bench-full
+bench-full: ## Measure also what takes minutes each: tens of drains, a held snapshot, 5 million rows
+	$(MAKE) bench BENCHFLAGS='-long $(KEEPBENCH)'
 
 .PHONY: tidy
 tidy: ## Tidy go.mod of both modules: that of bench follows ours
