@@ -11,6 +11,7 @@ import (
 
 	"lectern/adapters/postgres"
 	"lectern/bench/compare"
+	"lectern/configs"
 	"lectern/domain"
 )
 
@@ -37,6 +38,9 @@ const (
 	fourLeases = 4
 )
 
+// asShipped is how many relays the built-in config runs side by side.
+func asShipped() int { return configs.Default().Relay.Lanes }
+
 func newRelays(o options, log *slog.Logger) *relays {
 	return &relays{
 		log: log, entries: o.entries, long: o.long,
@@ -47,9 +51,9 @@ func newRelays(o options, log *slog.Logger) *relays {
 func (r *relays) benches() []compare.Trial {
 	all := []compare.Trial{
 		r.unpublished(), r.againstLoop(r.toKafka()), r.againstLoop(r.toRedis()),
-		r.againstForwarder(r.toKafka(), forwarding{relays: 1, goal: 40}),
-		r.againstForwarder(r.toKafka(), forwarding{relays: 1, batch: bestBatch, goal: 20}),
-		r.againstForwarder(r.toRedis(), forwarding{relays: 1, goal: 10}),
+		r.againstForwarder(r.toKafka(), forwarding{relays: asShipped(), goal: 40}),
+		r.againstForwarder(r.toKafka(), forwarding{relays: asShipped(), batch: bestBatch, goal: 20}),
+		r.againstForwarder(r.toRedis(), forwarding{relays: asShipped(), goal: 10}),
 		r.againstForwarder(r.toRedis(), forwarding{relays: fourLeases, batch: bestBatch, turns: 3, goal: 5}),
 		r.latency(), r.apart(),
 	}

@@ -33,7 +33,7 @@ type forwarding struct {
 func (r *relays) againstForwarder(to target, f forwarding) compare.Bench {
 	var meter compare.Meter
 	name, against := "relay to "+to.name, "Watermill's forwarder at its defaults"
-	if f.relays > 1 {
+	if f.relays == fourLeases {
 		name += ", four leases"
 	}
 	if f.batch > 0 {

@@ -79,21 +79,13 @@ func (r *relays) startLanes(ctx context.Context, broker ports.Broker, n int) (*l
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	l.stop = func() { cancel(); running.Wait() }
-	all := make([]*app.Relay, n)
-	for i := range all {
-		outbox := postgres.NewOutbox(r.pool, time.Now)
-		holder := fmt.Sprintf("bench/%d", i)
-		// Known to each other before one of them takes all there is.
-		if _, err := outbox.Hold(ctx, holder, configs.Default().Relay.Lease); err != nil {
-			l.stop()
-			return nil, err
-		}
-		all[i] = app.NewRelay(r.relayDeps(tallied{outbox, l.tally}, broker, l.signals, holder))
+	outboxes := make([]ports.Outbox, n)
+	for i := range outboxes {
+		outboxes[i] = tallied{postgres.NewOutbox(r.pool, time.Now), l.tally}
 	}
-	for _, relay := range all {
-		running.Go(func() { _ = relay.Run(ctx) }) // which returns nil
-	}
-	if err := untilIdle(ctx, all); err != nil {
+	relay := app.NewLanes(r.relayDeps(nil, broker, l.signals, "bench"), outboxes)
+	running.Go(func() { _ = relay.Run(ctx) }) // which returns nil
+	if err := untilIdle(ctx, relay); err != nil {
 		l.stop()
 		return nil, err
 	}
@@ -111,17 +103,15 @@ func (r *relays) relayDeps(outbox ports.Outbox, broker ports.Broker, signals app
 	}
 }
 
-// untilIdle waits until each relay has found nothing and lengthened its interval.
-func untilIdle(ctx context.Context, all []*app.Relay) error {
+// untilIdle waits until every relay has found nothing and lengthened its interval.
+func untilIdle(ctx context.Context, relay ports.Relay) error {
 	ticks := time.NewTicker(10 * time.Millisecond)
 	defer ticks.Stop()
-	for _, relay := range all {
-		for relay.PollInterval() <= fewPolls {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-ticks.C:
-			}
+	for relay.PollInterval() <= fewPolls {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticks.C:
 		}
 	}
 	return nil

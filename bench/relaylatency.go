@@ -127,7 +127,7 @@ func (r *relays) inProcess(to target) func(context.Context) (flow, func() error,
 		if err != nil {
 			return flow{}, nil, err
 		}
-		l, err := r.startLanes(ctx, to.broker(), 1)
+		l, err := r.startLanes(ctx, to.broker(), asShipped())
 		if err != nil {
 			return flow{}, nil, errors.Join(err, stopConsumer())
 		}

@@ -71,7 +71,7 @@ const loopTurns = 3
 
 // unpublished measures what the relay adds to its statements.
 func (r *relays) unpublished() compare.Bench {
-	b := r.againstLoopOf(toNowhere(), 1)
+	b := r.againstLoopOf(toNowhere(), asShipped())
 	b.Name = "relay, publishing left out"
 	return b
 }

@@ -21,7 +21,7 @@ const (
 // rates drains one fill after the other for as long as more says, and leaves
 // vacuuming to the server.
 func (r *relays) rates(ctx context.Context, run compare.Runner, more func(drained int) bool) ([]float64, error) {
-	l, err := r.startLanes(ctx, toNowhere().broker(), 1)
+	l, err := r.startLanes(ctx, toNowhere().broker(), asShipped())
 	if err != nil {
 		return nil, err
 	}
