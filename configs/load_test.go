@@ -69,7 +69,7 @@ log: {level: debug}
 	require.NoError(t, err)
 	require.Equal(t, "localhost:3", got.Listen)
 	require.Equal(t, "/from/env", got.DataDir)
-	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
+	require.Equal(t, domain.PipelineManual, got.Pipeline.Mode, "an empty variable counts as not set")
 	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
@@ -95,6 +95,28 @@ func TestAnEmptyValueLeavesTheDefault(t *testing.T) {
 	}
 }
 
+func TestThePipelinesModeMayStandForItsSection(t *testing.T) {
+	t.Parallel()
+	file := write(t, "pipeline: manual\n"+identity)
+	for name, tc := range map[string]struct {
+		file    string
+		environ []string
+		want    configs.Pipeline
+	}{
+		"in a file":            {file, nil, configs.Pipeline{Mode: domain.PipelineManual, StallAfter: 30 * time.Minute}},
+		"beside another key":   {file, []string{"LECTERN_PIPELINE__STALL_AFTER=0s"}, configs.Pipeline{Mode: domain.PipelineManual}},
+		"in a variable":        {"", []string{"LECTERN_PIPELINE=manual"}, configs.Pipeline{Mode: domain.PipelineManual, StallAfter: 30 * time.Minute}},
+		"in one over the file": {file, []string{"LECTERN_PIPELINE=automatic"}, configs.Default().Pipeline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := configs.Load(request(tc.file, tc.environ...))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got.Pipeline)
+		})
+	}
+}
+
 func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -103,6 +125,18 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		use     configs.Use
 		want    []string // each must be a line of the error
 	}{
+		"a time after which a course stands still that its job may need": {
+			text: "workers: {job_timeout: 5m}\npipeline: {mode: magic, stall_after: 9m59s}\n",
+			want: []string{
+				"FILE:2: pipeline.mode: \"magic\" is not one of automatic, manual",
+				"FILE:2: pipeline.stall_after: must be 0s (never) or twice workers.job_timeout (5m0s) or more, is 9m59s: " +
+					"a job whose worker died is begun anew by another",
+			},
+		},
+		"a mode of the pipeline by itself": {
+			text: "pipeline: magic\n",
+			want: []string{"FILE:1: pipeline.mode: \"magic\" is not one of automatic, manual"},
+		},
 		"an unknown key": {
 			text: "lissten: x\n",
 			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
@@ -211,7 +245,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 				`FILE:5: relay.on_dead: "drop" is not one of continue, block`,
 				"FILE:6: workers.concurrency: must be 1 to 1000, is -1",
 				"FILE:8: documents.max_bytes: must be 1 to 67108864, is 67108865",
-				`FILE:9: pipeline: "sometimes" is not one of automatic, manual`,
+				`FILE:9: pipeline.mode: "sometimes" is not one of automatic, manual`,
 				`FILE:10: generator.kind: "magic" is not one of outline`,
 			},
 		},
@@ -300,7 +334,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
 	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
-	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
+	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE__MODE, LECTERN_PIPELINE__STALL_AFTER, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
 	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_GENERATOR__KIND, " +

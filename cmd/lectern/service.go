@@ -158,6 +158,12 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
+func runStallWatch(lc fx.Lifecycle, p *parts, c configs.Config, watch *app.StallWatch) {
+	if c.Pipeline.StallAfter > 0 {
+		p.background(lc, "watch for stalled courses", watch.Run)
+	}
+}
+
 func runRelay(lc fx.Lifecycle, p *parts, relay *app.Relay) {
 	p.background(lc, "relay", relay.Run)
 }

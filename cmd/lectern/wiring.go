@@ -49,7 +49,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 	// It outlives those who commit, so that their last commit is told too.
 	roles = append(roles, fx.Invoke(runNotifier))
 	if c.Roles.Has(configs.RoleWorker) {
-		roles = append(roles, fx.Invoke(runBackup, runWorkers), needDatabase(postgres.Worker, db.worker))
+		roles = append(roles, fx.Invoke(runBackup, runWorkers, runStallWatch), needDatabase(postgres.Worker, db.worker))
 	}
 	if c.Roles.Has(configs.RoleRelay) {
 		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
@@ -164,7 +164,7 @@ func useCases() fx.Option {
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
 		newCourses, app.NewOperatorService, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
-		newRetention,
+		newRetention, newStallWatch,
 		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
@@ -175,7 +175,7 @@ func newCourses(
 ) *app.CourseService {
 	return app.NewCourseService(app.CourseDeps{
 		Courses: courses, Commands: commands, Blobs: blobs, Extractor: extractor, Signals: signals,
-		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline, WatchPoll: watchPoll,
+		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline.Mode, WatchPoll: watchPoll,
 	})
 }
 
@@ -226,6 +226,15 @@ func newWorkers(
 	return app.NewWorkers(app.WorkerDeps{
 		Steps: steps, Defence: defence, Broker: broker, Old: old, Blobs: blobs, Extractor: extractor, Generator: generator,
 		Signals: signals, Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
+	})
+}
+
+func newStallWatch(
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, old []app.OldBroker, signals app.Signals,
+) *app.StallWatch {
+	return app.NewStallWatch(app.StallDeps{
+		Store: postgres.NewStalls(db.worker, ports.GroupWorkers), Broker: broker, Old: old, Signals: signals,
+		After: c.Pipeline.StallAfter, Random: rand.Float64, Now: time.Now, Log: log,
 	})
 }
 
