@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -44,8 +45,9 @@ const stuckAfter = 20 * time.Second
 type RelayDeps struct {
 	Outbox  ports.Outbox
 	Broker  ports.Broker
-	Wake    *Signal     // notified after a commit with entries
-	Hears   func() bool // whether other processes' commits notify Wake too; nil where there are none
+	Wake    *Signal                    // notified after a commit with entries
+	Hears   func() bool                // whether other processes' commits notify Wake too; nil where there are none
+	Failed  func(courses ...uuid.UUID) // hears of courses that an entry took along when it died; may be nil
 	Backoff Backoff
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -164,6 +166,11 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	// published again.
 	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {
 		return 0, errors.Join(err, publishErr)
+	}
+	for _, dead := range settled.Dead {
+		if r.Failed != nil {
+			r.Failed(dead.Entry.CourseID)
+		}
 	}
 	return len(claimed.Entries), publishErr
 }

@@ -73,9 +73,7 @@ func (s *StallWatch) look(ctx context.Context, fail bool) error {
 		for _, course := range failed {
 			s.Log.ErrorContext(ctx, "course failed: it stood still", "course", course, "after", s.After)
 		}
-		if len(failed) > 0 {
-			s.Signals.Events.Notify()
-		}
+		s.Signals.happened(failed...)
 		fail = len(failed) == stallBatch
 	}
 	return nil

@@ -123,7 +123,8 @@ func TestAllThatIsStalledIsFailedAtOnceAndWatchersAreWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stalls{stalled: 250}
 		watchStalls(t, s, &fragile{broker: newBroker()}, func(signals app.Signals) {
-			woken := signals.Events.C()
+			woken, stop := signals.Events.Watch(uuid.Nil)
+			defer stop()
 			time.Sleep(31 * time.Minute) //nolint:forbidigo // the bubble's clock
 			<-woken
 		})

@@ -23,6 +23,7 @@ type Config struct {
 	Broker    Broker    `koanf:"broker"`
 	Cache     Cache     `koanf:"cache"`
 	Relay     Relay     `koanf:"relay"`
+	Watch     Watch     `koanf:"watch"`
 	Workers   Workers   `koanf:"workers"`
 	Pipeline  Pipeline  `koanf:"pipeline"`
 	Retention Retention `koanf:"retention"`
@@ -77,6 +78,11 @@ type Relay struct {
 	Lease       time.Duration `koanf:"lease"`        // how long a relay that died keeps its share of the outbox
 	OnDead      domain.OnDead `koanf:"on_dead"`      // what becomes of what comes after a dead entry in its course
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
+}
+
+// Watch tunes how those who watch a course hear of its events.
+type Watch struct {
+	Listen bool `koanf:"listen"` // for other processes' commits; else it polls for them
 }
 
 // Workers tunes the workers.
@@ -161,6 +167,7 @@ func Default() Config {
 			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
 			Lease: 10 * time.Second, Listen: true,
 		},
+		Watch:    Watch{Listen: true},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
 		Pipeline: Pipeline{Mode: domain.PipelineAutomatic, StallAfter: 30 * time.Minute},
 		Retention: Retention{

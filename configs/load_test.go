@@ -139,7 +139,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown key": {
 			text: "lissten: x\n",
-			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown key in a section": {
@@ -148,7 +148,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
-			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown variable": {
@@ -304,7 +304,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"problems of the file, the environment and the rules at once": {
 			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
 			want: []string{
-				"FILE:1: oops: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+				"FILE:1: oops: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 					"pipeline, retention, documents, generator, identity, log",
 				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
 				"FILE:2: relay.batch_size: must be a whole number, not many",
@@ -333,7 +333,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
 	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
-	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
+	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WATCH__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE__MODE, LECTERN_PIPELINE__STALL_AFTER, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
