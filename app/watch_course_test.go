@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,9 +102,11 @@ func (w watching) numbers() (numbers []int64) {
 func TestAnEventWakesTheWatchersOfItsCourseAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, signals, hears := newHistory(), app.NewSignals(), true
+		h, signals := newHistory(), app.NewSignals()
+		var hears atomic.Bool
+		hears.Store(true)
 		s := app.NewCourseService(app.CourseDeps{
-			Courses: h, Signals: signals, WatchPoll: time.Second, Hears: func() bool { return hears }, Log: quiet(),
+			Courses: h, Signals: signals, WatchPoll: time.Second, Hears: hears.Load, Log: quiet(),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		courses, watchers := make([]uuid.UUID, 100), make([]watching, 100)
@@ -121,7 +124,7 @@ func TestAnEventWakesTheWatchersOfItsCourseAlone(t *testing.T) {
 		require.Equal(t, map[uuid.UUID]int{courses[7]: 1}, h.askedSince())
 
 		h.add(t, courses[8], domain.StateStage4Init) // and nobody says so
-		hears = false
+		hears.Store(false)
 		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
 		require.Equal(t, []int64{1}, watchers[8].numbers(), "found by polling, seldom while it heard")
