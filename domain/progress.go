@@ -46,6 +46,7 @@ func (p Progress) After(e Event) Progress {
 	case EventJobFailed: // and is queued again, or fails the course
 		p.again++
 		p.trouble = data.Reason
+	default: // it takes the run no further
 	}
 	p.percent = max(p.percent, p.reached())
 	return p
@@ -121,6 +122,7 @@ func (p Progress) String() string {
 		return because("Failed", p.reason)
 	case StateCancelled:
 		return because("Cancelled", p.reason)
+	default: // of a stage
 	}
 	doing, did := stageWords(Queues()[p.state.stage()])
 	switch {

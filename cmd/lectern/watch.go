@@ -53,15 +53,14 @@ func (p *program) watchCourse(ctx context.Context, c client, id string, after in
 	if _, err := c.course(ctx, id); err != nil {
 		return err
 	}
-	line := watchedLine
-	if asJSON {
-		line = watchedJSON
-	}
 	var lost error // to write to
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := c.watch(ctx, id, after, func(r *lecternv1.WatchCourseResponse) {
-		text, err := line(r)
+		text, err := watchedLine(r), error(nil)
+		if asJSON {
+			text, err = watchedJSON(r)
+		}
 		if err == nil {
 			_, err = fmt.Fprintln(p.stdout, text)
 		}
@@ -90,10 +89,10 @@ func (p *program) verdict(ctx context.Context, c client, id string) error {
 }
 
 // watchedLine is an event for a person.
-func watchedLine(r *lecternv1.WatchCourseResponse) (string, error) {
+func watchedLine(r *lecternv1.WatchCourseResponse) string {
 	e := r.GetEvent()
 	return strings.TrimRight(fmt.Sprintf("%4d  %s  %3d%%  %s  [%s %s", e.GetEventNo(), e.GetCreatedAt().AsTime().Local().Format("15:04:05.000"),
-		r.GetProgress().GetPercent(), plain(r.GetProgress().GetWords()), eventType(e), details(e.GetEventData())), " ") + "]", nil
+		r.GetProgress().GetPercent(), plain(r.GetProgress().GetWords()), eventType(e), details(e.GetEventData())), " ") + "]"
 }
 
 func eventType(e *lecternv1.Event) string {
