@@ -46,8 +46,9 @@ const stuckAfter = 20 * time.Second
 type RelayDeps struct {
 	Outbox  ports.Outbox
 	Broker  ports.Broker
-	Wake    *Signal     // notified after a commit with entries
-	Hears   func() bool // whether other processes' commits notify Wake too; nil where there are none
+	Wake    *Signal                    // notified after a commit with entries
+	Hears   func() bool                // whether other processes' commits notify Wake too; nil where there are none
+	Failed  func(courses ...uuid.UUID) // hears of courses that an entry took along when it died; may be nil
 	Backoff Backoff
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -173,7 +174,18 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {
 		return 0, errors.Join(err, publishErr)
 	}
+	r.tellOf(settled.Dead)
 	return len(claimed.Entries), publishErr
+}
+
+// tellOf tells of courses that dead entries took along.
+func (r *Relay) tellOf(dead []domain.FailedEntry) {
+	if r.Failed == nil {
+		return
+	}
+	for _, failed := range dead {
+		r.Failed(failed.Entry.CourseID)
+	}
 }
 
 // takeTurns waits until the process has nothing else in hand, where what is

@@ -65,25 +65,32 @@ func (s *Signal) notify(concerned func(part) bool) {
 
 // Signals are the changes that the parts of one process tell each other.
 type Signals struct {
-	Entries *Signal // the outbox may have new entries, whoever committed them: wakes the relay, of one course its lane
-	Events  *Signal // a course has new events: wakes watchers. Other processes' are found by polling
+	Entries *Signal       // the outbox may have new entries, whoever committed them: wakes the relay, of one course its lane
+	Events  *CourseSignal // a course has new events, whoever committed them: wakes its watchers
 
-	// committedEntries is what this process committed: EntryNotifier tells the
-	// others. Of what it heard from them it tells nobody.
-	committedEntries *Signal
+	// news is what this process committed: Notifier tells the others. Of what it
+	// heard from them it tells nobody.
+	news *news
 }
 
 // NewSignals makes the signals of a process.
-func NewSignals() Signals { return Signals{NewSignal(), NewSignal(), NewSignal()} }
+func NewSignals() Signals { return Signals{NewSignal(), NewCourseSignal(), newNews()} }
 
-// committed tells that a transaction with entries, and so with events, is done,
-// of one course or of any.
-func (s Signals) committed(course ...uuid.UUID) {
-	if len(course) == 1 {
-		s.Entries.NotifyCourse(course[0])
-	} else {
-		s.Entries.Notify()
+// committed tells that a transaction with entries of these courses, and so with
+// events, is done.
+func (s Signals) committed(courses ...uuid.UUID) {
+	for _, course := range courses {
+		s.Entries.NotifyCourse(course)
 	}
-	s.Events.Notify()
-	s.committedEntries.Notify()
+	s.Events.Notify(courses...)
+	s.news.add(true, courses)
+}
+
+// Happened is happened for parts that have no Signals of their own.
+func (s Signals) Happened(courses ...uuid.UUID) { s.happened(courses...) }
+
+// happened tells that a transaction with events of these courses is done.
+func (s Signals) happened(courses ...uuid.UUID) {
+	s.Events.Notify(courses...)
+	s.news.add(false, courses)
 }

@@ -30,6 +30,7 @@ type StreamedRelay struct {
 		until time.Time
 		held  map[uuid.UUID]bool // courses of which nothing more may leave in this look
 		down  map[domain.Queue]error
+		dead  []domain.FailedEntry
 	}
 }
 
@@ -63,6 +64,7 @@ func (r *StreamedRelay) Looking() {
 	r.look.until = r.relay.Now().Add(longestLook)
 	r.look.held = map[uuid.UUID]bool{}
 	r.look.down = map[domain.Queue]error{}
+	r.look.dead = nil
 }
 
 // Send implements ports.EntrySink. Once an entry failed, what follows it in its
@@ -75,6 +77,7 @@ func (r *StreamedRelay) Send(ctx context.Context, e domain.OutboxEntry) domain.S
 	if err := r.relay.publishTopic([]domain.OutboxEntry{e}, &settled); err != nil {
 		r.look.down[e.Queue] = err
 	}
+	r.look.dead = append(r.look.dead, settled.Dead...)
 	r.look.held[e.CourseID] = len(settled.Retry) > 0 || len(settled.Dead) > 0 && settled.HoldBehindDead
 	return settled
 }
@@ -83,6 +86,7 @@ func (r *StreamedRelay) Send(ctx context.Context, e domain.OutboxEntry) domain.S
 func (r *StreamedRelay) Looked(ctx context.Context, look ports.Look) {
 	if look.Err == nil {
 		r.relay.reached()
+		r.relay.tellOf(r.look.dead)
 	}
 	err := errors.Join(append(slices.Collect(maps.Values(r.look.down)), look.Err)...)
 	config := r.relay.Config

@@ -46,6 +46,7 @@ func Load(r Request) (Config, error) {
 	}
 	l := loader{known: knownKeys(), origins: in.lines, merged: koanf.New(".")}
 	l.number(in.values)
+	l.lengthen(in.values)
 	l.add(in.values)
 	l.addFile(in)
 	l.addEnviron(r.Environ)
@@ -93,6 +94,20 @@ func (l *loader) problem(key, format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf("%s: "+format, append([]any{place}, args...)...))
 }
 
+// pipelineSection may stand for its mode alone, the one thing that it once said.
+const (
+	pipelineSection = "pipeline"
+	pipelineMode    = pipelineSection + ".mode"
+)
+
+// lengthen makes `pipeline: manual` of a file the section that it is short for.
+func (l *loader) lengthen(values map[string]any) {
+	if mode, ok := values[pipelineSection].(string); ok {
+		values[pipelineSection] = map[string]any{"mode": mode}
+		l.origins[pipelineMode] = l.origins[pipelineSection]
+	}
+}
+
 // add merges nested values over those there are.
 func (l *loader) add(values map[string]any) {
 	if err := l.merged.Load(confmap.Provider(values, ""), nil); err != nil {
@@ -136,6 +151,9 @@ func (l *loader) addEnviron(environ []string) {
 			continue
 		}
 		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__", ".")
+		if key == pipelineSection {
+			key = pipelineMode
+		}
 		switch {
 		case !l.known.has(key) || l.known.isSection(key):
 			l.problems = append(l.problems, fmt.Errorf("%s: unknown variable; allowed: %s", name, strings.Join(l.variables(key), ", ")))

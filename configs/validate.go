@@ -44,11 +44,23 @@ func (l *loader) validate(c Config, r Request) {
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
 	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
-	l.oneOf("pipeline", string(c.Pipeline), []string{string(domain.PipelineAutomatic), string(domain.PipelineManual)})
+	l.validatePipeline(c.Pipeline, c.Workers.JobTimeout)
 	l.between("documents.max_bytes", c.Documents.MaxBytes, 1, domain.MaxDocumentBytes)
 	l.oneOf("generator.kind", c.Generator.Kind, []string{GeneratorOutline})
 	l.validateIdentity(c.Identity)
 	l.oneOf("log.format", c.Log.Format, []string{LogText, LogJSON})
+}
+
+func (l *loader) validatePipeline(p Pipeline, jobTimeout time.Duration) {
+	l.oneOf("pipeline.mode", string(p.Mode), []string{string(domain.PipelineAutomatic), string(domain.PipelineManual)})
+	if p.StallAfter == 0 {
+		return
+	}
+	l.timeBetween("pipeline.stall_after", p.StallAfter, minTime, maxRetention)
+	if p.StallAfter < 2*jobTimeout {
+		l.problem("pipeline.stall_after", "must be 0s (never) or twice workers.job_timeout (%s) or more, is %s: "+
+			"a job whose worker died is begun anew by another", jobTimeout, p.StallAfter)
+	}
 }
 
 func (l *loader) validateShutdown(c Config) {

@@ -3,6 +3,7 @@ package connectapi
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -68,8 +69,12 @@ func (s courseService) GetCourse(
 	if err != nil {
 		return nil, err
 	}
+	progress, err := s.progress(ctx, id, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
 	return connect.NewResponse(&lecternv1.GetCourseResponse{
-		Course: course, Documents: each(documents, documentToProto),
+		Course: course, Documents: each(documents, documentToProto), Progress: progressToProto(progress),
 	}), nil
 }
 

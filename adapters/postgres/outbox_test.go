@@ -116,6 +116,20 @@ func TestDeadEntryFailsItsCourse(t *testing.T) {
 	require.Equal(t, int64(2), stats.Depth)
 }
 
+func TestADeadEntryOfAnEarlierRunTakesNoCourseAlong(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c, entries := b.three(t)
+	b.change(t, c, domain.StateCancelled)
+	b.change(t, c, domain.StatePending)
+	b.start(t, c, domain.StateStage4Init)
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
+		Dead: []domain.FailedEntry{{Entry: entries[0], Reason: "too large for the broker"}},
+	}))
+	require.Equal(t, domain.StateStage4Init, b.reload(t, c).State)
+	require.Equal(t, domain.EntryDead, b.entry(t, entries[0].ID).State())
+}
+
 // Whoever has locked a course, for however long, holds up that course alone.
 func TestALockedCourseHoldsUpNoOther(t *testing.T) {
 	t.Parallel()

@@ -121,12 +121,12 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"create_course": app, "add_document": app, "change_course_state": app, "course_events": app, "outbox_entries": app,
 		// Layers 2 and 3 give the command as the workers.
 		"initialize_fsm_with_outbox": {"app", "worker"},
-		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker,
+		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker, "fail_stalled_courses": worker,
 		"unpark_due": relay, "park_failed": relay, "bury_entries": relay, "run_retention": relay,
 		"partition_of": relay, "hold_leases": relay, "give_back_leases": relay, "claim_alone": relay, "acquit_alone": relay,
 		"outbox_horizon": relay, "take_leases": nobody, "expire_leases": relay, "any_urgent": relay, "raise_courses": relay,
 		"list_entries": app, "get_entry": app, "count_entries": app, "redrive_entries": app, "discard_entries": app,
-		"hold_behind_dead": relay, "settle_stream": relay,
+		"hold_behind_dead": relay, "settle_stream": relay, "stalled_because": nobody,
 
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody, "guard_new_course": nobody,
 		"delete_with_course": nobody, "refuse_entry": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,

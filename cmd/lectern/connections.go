@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -195,14 +196,23 @@ func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgr
 			return inputError{err}
 		}
 	}
-	if duty == postgres.Relay && c.Relay.Listen {
-		return tryListening(ctx, pool)
+	switch {
+	case duty == postgres.Relay && c.Relay.Listen:
+		return tryListening(ctx, pool, func(ctx context.Context, l *postgres.Listener, ready func()) error {
+			return l.ListenForEntries(ctx, ready, func() {})
+		})
+	case duty == postgres.App && c.Watch.Listen:
+		return tryListening(ctx, pool, func(ctx context.Context, l *postgres.Listener, ready func()) error {
+			return l.ListenForEvents(ctx, ready, func(...uuid.UUID) {})
+		})
 	}
 	return nil
 }
 
-// tryListening warns when the relay would not hear of other processes' entries.
-func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
+// tryListening warns when a process would not hear of what others commit.
+func tryListening(
+	ctx context.Context, pool *pgxpool.Pool, listen func(ctx context.Context, l *postgres.Listener, ready func()) error,
+) error {
 	sender, err := postgres.NewNotifier(ctx, pool)
 	if err != nil {
 		return err
@@ -213,7 +223,7 @@ func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	hears := false
-	err = listener.ListenForEntries(ctx, func() { hears = true; cancel() }, func() {})
+	err = listen(ctx, listener, func() { hears = true; cancel() })
 	if !hears {
 		return warned{err.Error()}
 	}

@@ -169,7 +169,7 @@ func (g *generation) onService(ctx context.Context, config configs.Config, url s
 // finish waits for a course that was started, and hands it over.
 func (g *generation) finish(ctx context.Context, c client, id string, ui progress) error {
 	seen := newStages(ui)
-	if err := c.watch(ctx, id, seen.see); err != nil {
+	if err := c.watch(ctx, id, 0, seen.see); err != nil {
 		return err
 	}
 	ui.close()
@@ -231,7 +231,7 @@ func awaitOthers(ctx context.Context, c client, ui progress) {
 	for _, other := range others {
 		if err == nil {
 			ui.say("Waiting for course %s (%s), which an earlier run left unfinished", other.GetCourseId(), plain(other.GetTitle()))
-			err = c.watch(ctx, other.GetCourseId(), func(*lecternv1.Event) {})
+			err = c.watch(ctx, other.GetCourseId(), 0, func(*lecternv1.WatchCourseResponse) {})
 		}
 	}
 	if err != nil {

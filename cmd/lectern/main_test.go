@@ -90,7 +90,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			want: "lectern: read config embedded.yaml:\n" +
 				"  broker.options: read options of the memory broker: unknown: dsn; " +
 				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, max_deliveries, close_timeout\n" +
-				"  LECTERN_PIPELINE: pipeline: \"never\" is not one of automatic, manual\n",
+				"  LECTERN_PIPELINE: pipeline.mode: \"never\" is not one of automatic, manual\n",
 		},
 		"an address that others reach": {
 			args: []string{"serve", "--listen", "0.0.0.0:8080"},

@@ -57,7 +57,7 @@ keeps its data in a folder (see --data-dir).`,
 	root.SetFlagErrorFunc(misuse)
 	complete(root, "config", configs.Names()...)
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.generateCommand(),
-		p.listCommand(), p.showCommand(), p.outboxCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
+		p.listCommand(), p.showCommand(), p.watchCommand(), p.outboxCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
 	return root
 }
 

@@ -160,6 +160,12 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
+func runStallWatch(lc fx.Lifecycle, p *parts, c configs.Config, watch *app.StallWatch) {
+	if c.Pipeline.StallAfter > 0 {
+		p.background(lc, "watch for stalled courses", watch.Run)
+	}
+}
+
 func runRelay(lc fx.Lifecycle, p *parts, c configs.Config, db *database, relay ports.Relay) {
 	if c.Postgres.Embedded { // and so no other process uses it
 		lc.Append(fx.StartHook(postgres.NewOutbox(db.relay, time.Now).ExpireLeases))

@@ -30,7 +30,7 @@ import (
 
 // What nobody has yet had reason to configure.
 const (
-	watchPoll    = time.Second      // how soon another process's event reaches a watcher
+	watchPoll    = time.Second      // how soon another process's event reaches a watcher who does not hear of it
 	backoffFirst = time.Second      // after the first failure, of a publish or a job
 	backoffMax   = 20 * time.Second // less than a relay may be silent before health calls it stuck
 )
@@ -50,13 +50,13 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 	// It outlives those who commit, so that their last commit is told too.
 	roles = append(roles, fx.Invoke(runNotifier))
 	if c.Roles.Has(configs.RoleWorker) {
-		roles = append(roles, fx.Invoke(runBackup, runWorkers), needDatabase(postgres.Worker, db.worker))
+		roles = append(roles, fx.Invoke(runBackup, runWorkers, runStallWatch), needDatabase(postgres.Worker, db.worker))
 	}
 	if c.Roles.Has(configs.RoleRelay) {
-		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
+		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runEntryListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
 	}
 	if c.Roles.Has(configs.RoleAPI) {
-		roles = append(roles, fx.Invoke(serveAPI), needDatabase(postgres.App, db.app))
+		roles = append(roles, fx.Invoke(runEventListener, serveAPI), needDatabase(postgres.App, db.app))
 	} else {
 		roles = append(roles, fx.Invoke(serveHealth))
 	}
@@ -168,19 +168,19 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, app.NewOperatorService, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
-		newRetention,
+		newCourses, app.NewOperatorService, newSender, newNotifier, newEntryListener, newEventListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
+		newRetention, newStallWatch,
 		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
 
 func newCourses(
 	c configs.Config, log *slog.Logger, courses ports.Courses, commands ports.Commands, blobs ports.Blobs,
-	extractor ports.Extractor, signals app.Signals,
+	extractor ports.Extractor, signals app.Signals, listener *app.EventListener,
 ) *app.CourseService {
 	return app.NewCourseService(app.CourseDeps{
 		Courses: courses, Commands: commands, Blobs: blobs, Extractor: extractor, Signals: signals,
-		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline, WatchPoll: watchPoll,
+		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline.Mode, WatchPoll: watchPoll, Hears: listener.Hears,
 	})
 }
 
@@ -189,7 +189,8 @@ func newRelay(
 	listener *app.EntryListener, backoff app.Backoff, stream ports.EntryStream,
 ) ports.Relay {
 	deps := app.RelayDeps{
-		Outbox: postgres.NewOutbox(db.relay, time.Now), Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+		Outbox: postgres.NewOutbox(db.relay, time.Now), Broker: broker,
+		Wake: signals.Entries, Hears: listener.Hears, Failed: signals.Happened, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
 			Lease: c.Relay.Lease, OnDead: c.Relay.OnDead,
@@ -239,6 +240,15 @@ func newWorkers(
 	return app.NewWorkers(app.WorkerDeps{
 		Steps: steps, Defence: defence, Broker: broker, Old: old, Blobs: blobs, Extractor: extractor, Generator: generator,
 		Signals: signals, Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
+	})
+}
+
+func newStallWatch(
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, old []app.OldBroker, signals app.Signals,
+) *app.StallWatch {
+	return app.NewStallWatch(app.StallDeps{
+		Store: postgres.NewStalls(db.worker, ports.GroupWorkers), Broker: broker, Old: old, Signals: signals,
+		After: c.Pipeline.StallAfter, Random: rand.Float64, Now: time.Now, Log: log,
 	})
 }
 
