@@ -110,9 +110,11 @@ type Documents struct {
 	MaxBytes int64 `koanf:"max_bytes"`
 }
 
-// Generator names what writes the courses.
+// Generator names what writes the courses. Its options are the adapter's to
+// decode.
 type Generator struct {
-	Kind string `koanf:"kind"`
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
 }
 
 // GeneratorOutline is the generator inside the program.

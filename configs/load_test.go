@@ -212,7 +212,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 				"FILE:6: workers.concurrency: must be 1 to 1000, is -1",
 				"FILE:8: documents.max_bytes: must be 1 to 67108864, is 67108865",
 				`FILE:9: pipeline: "sometimes" is not one of automatic, manual`,
-				`FILE:10: generator.kind: "magic" is not one of outline`,
+				`FILE:10: generator.kind: "magic" is not one of openai, outline`,
 			},
 		},
 		"a clean-up that can't be": {
@@ -303,7 +303,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
-	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_GENERATOR__KIND, " +
+	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_GENERATOR__KIND, LECTERN_GENERATOR__OPTIONS__*, " +
 	"LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT, LECTERN_CONFIG"
 
 func TestAnIdentityIsNeeded(t *testing.T) {
@@ -344,7 +344,8 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
+	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
+		GeneratorKinds: []string{"openai", "outline"}}
 }
 
 func write(t *testing.T, text string) string {
