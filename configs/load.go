@@ -69,16 +69,25 @@ func Load(r Request) (Config, error) {
 // from it.
 func (r Request) withDecoders(roles Roles) Request {
 	noAddresses := r.Use == ForRoles || r.Use == ForRolesSQL // they may not be there yet
-	if r.DecodeBroker == nil || noAddresses || r.Use == ForService && !roles.NeedBroker() {
+	serves := r.Use == ForService
+	if r.DecodeBroker == nil || noAddresses || serves && !roles.NeedBroker() {
 		r.DecodeBroker = func(Config, Broker) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
-	if r.DecodeCache == nil || noAddresses || r.Use == ForService && !roles.Has(RoleAPI) {
-		r.DecodeCache = func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	if noAddresses || serves && !roles.Has(RoleAPI) {
+		r.DecodeCache = nil
 	}
-	if r.DecodeGenerator == nil || r.Use != ForService || !roles.Has(RoleWorker) {
-		r.DecodeGenerator = func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	if !serves || !roles.Has(RoleWorker) {
+		r.DecodeGenerator = nil
 	}
+	r.DecodeCache, r.DecodeGenerator = orNobody(r.DecodeCache), orNobody(r.DecodeGenerator)
 	return r
+}
+
+func orNobody(decode func(Config) (any, error)) func(Config) (any, error) {
+	if decode == nil {
+		return func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	}
+	return decode
 }
 
 // loader gathers values, where each came from, and what is wrong with them.

@@ -344,8 +344,10 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
-		GeneratorKinds: []string{"openai", "outline"}}
+	return configs.Request{
+		Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
+		GeneratorKinds: []string{"openai", "outline"},
+	}
 }
 
 func write(t *testing.T, text string) string {

@@ -88,7 +88,7 @@ func TestASlowAnswerIsGivenUp(t *testing.T) {
 	s := newSite(t, map[string]any{"timeout": "150ms", "max_retries": 0})
 	s.server.Fault(drip)
 	used, err := s.summarize(t.Context())
-	failed(t, err, ports.GeneratorUnavailable)
+	_ = failed(t, err, ports.GeneratorUnavailable)
 	require.ErrorContains(t, err, "generator.options.timeout (150ms)")
 	require.Equal(t, 1, used.EstimatedCalls, "it may be paid for")
 	require.Positive(t, used.PromptTokens)
@@ -99,7 +99,7 @@ func TestAnEndpointThatIsNotThereCostsNothing(t *testing.T) {
 	s := newSite(t, nil)
 	s.server.Close()
 	used, err := s.summarize(t.Context())
-	failed(t, err, ports.GeneratorUnavailable)
+	_ = failed(t, err, ports.GeneratorUnavailable)
 	require.Equal(t, domain.Usage{Calls: 4, FailedCalls: 4}, used)
 }
 
@@ -244,7 +244,7 @@ func TestAnEndpointWithoutSchemasIsAskedInAnotherForm(t *testing.T) {
 	s = newSite(t, map[string]any{"output": "json_schema"})
 	s.server.Fault(refuses)
 	_, err = s.summarize(t.Context())
-	failed(t, err, ports.GeneratorRejected)
+	_ = failed(t, err, ports.GeneratorRejected)
 	require.ErrorContains(t, err, "set generator.options.output")
 }
 
@@ -311,5 +311,5 @@ func TestTheKeyInAFileIsReadForEachCall(t *testing.T) {
 	require.Equal(t, "Bearer second", requests[1].Header.Get("Authorization"))
 	require.NoError(t, os.Remove(file))
 	_, err = s.summarize(t.Context())
-	failed(t, err, ports.GeneratorRejected)
+	_ = failed(t, err, ports.GeneratorRejected)
 }

@@ -44,7 +44,7 @@ func newSite(t *testing.T, changes map[string]any) *site {
 	require.NoError(t, err)
 	s.Generator, err = openaigen.New(opts, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
-	t.Cleanup(s.Generator.Close)
+	t.Cleanup(s.Close)
 	return s
 }
 
