@@ -121,15 +121,17 @@ type generator struct {
 
 func (generator) Name() string { return "test" }
 
-func (generator) Summarize(context.Context, domain.Text) (domain.Summary, error) {
+func (generator) Summarize(context.Context, domain.Text, *domain.Usage) (domain.Summary, error) {
 	return domain.Summary{Text: "In short."}, nil
 }
 
-func (g generator) Analyze(context.Context, domain.Course, []domain.Document) (domain.Analysis, error) {
+func (g generator) Analyze(context.Context, domain.Course, []domain.Document, *domain.Usage) (domain.Analysis, error) {
 	return g.analyze()
 }
 
-func (generator) Generate(context.Context, domain.Course, domain.Analysis, []domain.Document) (domain.Structure, error) {
+func (generator) Generate(
+	context.Context, domain.Course, domain.Analysis, []domain.Document, *domain.Usage,
+) (domain.Structure, error) {
 	return domain.Structure{Title: "far from valid"}, nil
 }
 

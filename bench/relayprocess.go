@@ -51,7 +51,7 @@ func (r *relays) notifier(ctx context.Context) (app.Signals, func(), error) {
 	}
 	signals := app.NewSignals()
 	backoff := app.Backoff{Base: time.Second, Max: time.Second, Random: rand.Float64}
-	n := app.NewEntryNotifier(session, signals, backoff, r.log)
+	n := app.NewNotifier(session, signals, backoff, r.log)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { n.Run(ctx) })

@@ -131,9 +131,11 @@ type Documents struct {
 	SpeakerNotes bool  `koanf:"speaker_notes"` // of presentations
 }
 
-// Generator names what writes the courses.
+// Generator names what writes the courses. Its options are the adapter's to
+// decode.
 type Generator struct {
-	Kind string `koanf:"kind"`
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
 }
 
 // GeneratorOutline is the generator inside the program.

@@ -247,7 +247,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 				"FILE:7: workers.concurrency: must be 1 to 1000, is -1",
 				"FILE:9: documents.max_bytes: must be 1 to 67108864, is 67108865",
 				`FILE:10: pipeline.mode: "sometimes" is not one of automatic, manual`,
-				`FILE:11: generator.kind: "magic" is not one of outline`,
+				`FILE:11: generator.kind: "magic" is not one of openai, outline`,
 			},
 		},
 		"a clean-up that can't be": {
@@ -338,7 +338,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE__MODE, LECTERN_PIPELINE__STALL_AFTER, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
-	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_DOCUMENTS__SPEAKER_NOTES, LECTERN_GENERATOR__KIND, " +
+	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_DOCUMENTS__SPEAKER_NOTES, LECTERN_GENERATOR__KIND, LECTERN_GENERATOR__OPTIONS__*, " +
 	"LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT, LECTERN_CONFIG"
 
 func TestAnIdentityIsNeeded(t *testing.T) {
@@ -379,7 +379,10 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
+	return configs.Request{
+		Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
+		GeneratorKinds: []string{"openai", "outline"},
+	}
 }
 
 func write(t *testing.T, text string) string {

@@ -46,7 +46,7 @@ func (l *loader) validate(c Config, r Request) {
 	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
 	l.validatePipeline(c.Pipeline, c.Workers.JobTimeout)
 	l.between("documents.max_bytes", c.Documents.MaxBytes, 1, domain.MaxDocumentBytes)
-	l.oneOf("generator.kind", c.Generator.Kind, []string{GeneratorOutline})
+	l.validateKind("generator", c.Generator.Kind, r.GeneratorKinds, func() (any, error) { return r.DecodeGenerator(c) })
 	l.validateIdentity(c.Identity)
 	l.oneOf("log.format", c.Log.Format, []string{LogText, LogJSON})
 }
@@ -109,8 +109,8 @@ func (l *loader) validateBrokers(c Config, r Request) {
 	}
 }
 
-// validateKind checks the kind of a broker or a cache and, where it is one of
-// those there are, its options, which it returns.
+// validateKind checks the kind of a broker, a cache or a generator and, where it
+// is one of those there are, its options, which it returns.
 func (l *loader) validateKind(section, kind string, kinds []string, decode func() (any, error)) any {
 	l.oneOf(section+".kind", kind, kinds)
 	if !slices.Contains(kinds, kind) {

@@ -18,7 +18,6 @@ import (
 
 	"lectern/adapters/connectapi"
 	"lectern/adapters/fileblobs"
-	"lectern/adapters/outlinegen"
 	"lectern/adapters/postgres"
 	"lectern/adapters/textextract"
 	"lectern/adapters/watermillrelay"
@@ -80,6 +79,13 @@ func provide(c configs.Config, log *slog.Logger, db *database, p *parts) (fx.Opt
 		}
 		options = append(options, cache)
 	}
+	if c.Roles.Has(configs.RoleWorker) {
+		generator, err := generators()[c.Generator.Kind].module(c.Generator.Options)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, generator)
+	}
 	return fx.Options(options...), nil
 }
 
@@ -127,7 +133,7 @@ func storage() fx.Option {
 	))
 }
 
-// documents keeps, reads and makes courses of files.
+// documents keeps and reads files.
 func documents() fx.Option {
 	return fx.Module("documents", fx.Provide(
 		func(c configs.Config, lc fx.Lifecycle) (ports.Blobs, error) {
@@ -147,7 +153,6 @@ func documents() fx.Option {
 			lc.Append(fx.StopHook(e.Close))
 			return e
 		},
-		fx.Annotate(outlinegen.New, fx.As(new(ports.Generator))),
 	))
 }
 
