@@ -153,7 +153,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
-			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
+			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__ENGINE, LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
 				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {
