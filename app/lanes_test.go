@@ -3,6 +3,8 @@ package app_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -189,4 +191,50 @@ func TestWhatWaitsBehindAFailedEntryIsNotSentToAnotherTopicEither(t *testing.T) 
 			require.Len(t, settled.Published, 1+len(want))
 		})
 	}
+}
+
+// lines hands on what is logged.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	select {
+	case l <- string(line):
+	default: // nobody reads them now
+	}
+	return len(line), nil
+}
+
+// A lane that waits for its turn, because another of its process hangs, lets go
+// of its partitions as that one does: another process can go on.
+func TestWhoWaitsForALaneThatHangsLetsGoToo(t *testing.T) {
+	t.Parallel()
+	hanging, waiting := newOutbox(entry(t, domain.QueueSummarization)), newOutbox()
+	waiting.held = ports.Lease{Partitions: []ports.LeasedPartition{{Partition: 1, Token: 1}}, Suspect: true}
+	hangs, release := make(chan struct{}), make(chan struct{})
+	br := newBroker()
+	br.fail = func(string, []*message.Message) error { close(hangs); <-release; return nil }
+	deps := relayDeps(nil, br)
+	var late atomic.Int64
+	began := time.Now()
+	deps.Now = func() time.Time { return began.Add(time.Duration(late.Load())) }
+	deps.Config.Lease = 30 * time.Millisecond
+	said := make(lines, 100)
+	deps.Log = slog.New(slog.NewTextHandler(said, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	lanes := app.NewLanes(deps, []ports.Outbox{hanging, waiting})
+	go func() { done <- lanes.Run(ctx) }()
+	<-hangs
+	waiting.until(t, "it keeps its lease while it waits", func(o *outbox) bool { return len(o.asked) > 4 })
+	late.Store(int64(2 * time.Minute)) // more than any batch should take
+	for line := ""; !strings.Contains(line, "lets go") || !strings.Contains(line, "test/2"); {
+		select {
+		case line = <-said:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the lane that waits never let go")
+		}
+	}
+	close(release)
+	cancel()
+	require.NoError(t, <-done)
 }

@@ -38,9 +38,10 @@ const dueAgain = 50 * time.Millisecond
 // nobody.
 const pollUnheard = 5 * time.Second
 
-// stuckAfter is how long a pass may take, beyond the longest poll, before the
-// relay counts as stuck.
-const stuckAfter = 20 * time.Second
+// stuckAfter is how long a relay may get no answer, beyond the longest poll,
+// before it counts as stuck: more than it waits after a failure, and with the
+// longest poll (30s) less than a minute.
+const stuckAfter = 25 * time.Second
 
 // RelayDeps are what the relay needs.
 type RelayDeps struct {
@@ -66,7 +67,7 @@ type Relay struct {
 	lease  *lease
 	mine   *Signal                   // Wake's part that concerns the lease
 	alone  *sync.RWMutex             // held by who sends a suspect entry, which the process sends alone; others share it
-	passed atomic.Pointer[time.Time] // the last pass that reached the database; not a number, whose clock may jump
+	passed atomic.Pointer[time.Time] // when it last got on; not a number, whose clock may jump
 	poll   atomic.Int64              // the present poll interval
 }
 
@@ -157,6 +158,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer r.lease.working()() // before its turn: who waits for a lane that hangs lets go too
 	defer r.takeTurns(lease)()
 	claimed, err := r.Outbox.Claim(ctx, lease, r.Config.BatchSize)
 	if err != nil {
@@ -166,7 +168,6 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if len(claimed.Entries) == 0 {
 		return 0, nil
 	}
-	defer r.lease.working()()
 	settled, publishErr := r.send(lease, claimed)
 	settled.HoldBehindDead = r.Config.OnDead == domain.OnDeadBlock
 	// What was published is settled even while stopping: else it would be
@@ -174,6 +175,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {
 		return 0, errors.Join(err, publishErr)
 	}
+	r.reached()
 	r.tellOf(settled.Dead)
 	return len(claimed.Entries), publishErr
 }
@@ -230,6 +232,7 @@ func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain
 			return settled, errors.Join(down, errLeaseOver)
 		}
 		down = errors.Join(down, r.publishTopic(batch, &settled))
+		r.reached()
 		for _, failed := range settled.Retry {
 			behind.wait(failed.Entry)
 		}
@@ -327,13 +330,15 @@ func wait(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	}
 }
 
-// Alive reports whether the relay has reached the database lately.
+// Alive reports whether the relay has got on lately. A broker that is down does
+// not stop it from trying, and leaves it alive; a database that is gone does.
 func (r *Relay) Alive() bool {
 	passed := r.passed.Load()
 	return passed != nil && r.Now().Sub(*passed) < r.Config.PollMax+stuckAfter
 }
 
-// reached notes that a pass has reached the database.
+// reached notes that the database has answered, or the broker, if only that it
+// takes nothing: what comes before is asked of the database.
 func (r *Relay) reached() {
 	now := r.Now()
 	r.passed.Store(&now)

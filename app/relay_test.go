@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -264,4 +265,36 @@ func TestALongBatchKeepsItsLease(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Equal(t, []string{"balance", "hold", "hold", "hold"}, o.asked[:4])
 	require.Len(t, o.settled[0].Published, 1)
+}
+
+// slowlyDown is a broker that takes its time to say that it is down.
+type slowlyDown struct{ *broker }
+
+func (b slowlyDown) Publish(_ string, msgs ...*message.Message) error {
+	time.Sleep(10 * time.Second) // of the bubble
+	return ports.NewPublishError(ports.Unavailable, errors.New("down"), msgs...)
+}
+
+func TestARelayWhoseBrokerIsDownIsAlive(t *testing.T) {
+	t.Parallel()
+	for _, poll := range []time.Duration{time.Second, 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOutbox(entry(t, domain.QueueDocumentProcessing), entry(t, domain.QueueSummarization),
+				entry(t, domain.QueueStructureAnalysis), entry(t, domain.QueueStructureGeneration))
+			deps := relayDeps(o, newBroker())
+			deps.Broker = slowlyDown{newBroker()}
+			deps.Config.PollMin, deps.Config.PollMax = time.Second, poll
+			deps.Backoff = app.Backoff{Base: time.Second, Max: 20 * time.Second, Random: func() float64 { return 0.99 }}
+			relay := app.NewRelay(deps)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- relay.Run(ctx) }()
+			for range 600 {
+				time.Sleep(time.Second)
+				require.True(t, relay.Alive())
+			}
+			cancel()
+			require.NoError(t, <-done)
+		})
+	}
 }

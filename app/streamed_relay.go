@@ -77,6 +77,7 @@ func (r *StreamedRelay) Send(ctx context.Context, e domain.OutboxEntry) domain.S
 	if err := r.relay.publishTopic([]domain.OutboxEntry{e}, &settled); err != nil {
 		r.look.down[e.Queue] = err
 	}
+	r.relay.reached()
 	r.look.dead = append(r.look.dead, settled.Dead...)
 	r.look.held[e.CourseID] = len(settled.Retry) > 0 || len(settled.Dead) > 0 && settled.HoldBehindDead
 	return settled

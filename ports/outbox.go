@@ -60,7 +60,6 @@ type Outbox interface {
 	GiveBack(ctx context.Context, holder string) error
 
 	// Claim returns up to limit ready entries of the lease's partitions that it
-	// Claim returns up to limit ready entries of the lease's partitions that it
 	// still holds, in commit order within each course. An entry with a priority
 	// leaves before less urgent ones, together with what is ready before it in
 	// its course; a fifth of the limit, rounded up, goes to the oldest entries
@@ -80,8 +79,8 @@ type Outbox interface {
 
 	// NextDue returns how long it is, by the database's clock, until the next
 	// parked entry of the partitions that were claimed from last, or of all before
-	// a claim, is due, 0 or
-	// less for one that is and a day at most; false if none will be.
+	// a claim, is due: 0 or less for one that is, and a day at most; false if none
+	// will be.
 	NextDue(ctx context.Context) (time.Duration, bool, error)
 
 	// Stats counts the table, not a batch.

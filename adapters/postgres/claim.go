@@ -26,12 +26,19 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	if err := s.connect(ctx); err != nil {
 		return ports.Claimed{}, err
 	}
-	s.alone, s.claimed = false, true
+	s.claimed = true
+	if s.alone {
+		if err := s.acquit(ctx, lease); err != nil {
+			return ports.Claimed{}, err
+		}
+	}
 	if lease.Suspect {
+		s.alone = true // also if it fails: it may have been committed
 		claimed, err := s.claimAlone(ctx, lease)
-		if s.alone = len(claimed.Entries) > 0; s.alone || err != nil {
+		if err != nil || len(claimed.Entries) > 0 {
 			return claimed, err
 		}
+		s.alone = false
 	}
 	s.cursor.cover(lease)
 	if s.cursor.stuck() {

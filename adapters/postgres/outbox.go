@@ -23,7 +23,7 @@ type Outbox struct {
 	pool    *pgxpool.Pool
 	conn    *pgx.Conn // nil until the first claim, and when it broke
 	cursor  cursor
-	alone   bool // what was claimed last was claimed alone
+	alone   bool // what was claimed last may still count as in hand, alone
 	claimed bool // anything ever was asked for
 }
 
@@ -130,13 +130,21 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 		bury = append(bury, `select lectern.hold_behind_dead(`+fenced+`)`)
 	}
 	settle(len(settled.Dead), failures(settled.Dead), bury...)
-	if s.alone && len(errs) == 0 {
-		errs = append(errs, within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
+	if s.alone { // whatever became of it, its sender has outlived it
+		errs = append(errs, s.acquit(ctx, lease))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
 	}
 	return nil
+}
+
+// acquit notes that what was claimed alone is not in hand any more.
+func (s *Outbox) acquit(ctx context.Context, lease ports.Lease) error {
+	partitions, tokens := fence(lease)
+	err := within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) })
+	s.alone = err != nil
+	return err
 }
 
 // fenced are those of the failures in $3 whose entries the lease still holds.
