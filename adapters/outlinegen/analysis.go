@@ -56,14 +56,21 @@ func (p *planner) keyTopics(l *lesson) []string {
 	seen := [][]string{p.vocabulary.stems(l.title)}
 	offer := func(topic string) {
 		stems := p.vocabulary.stems(topic)
+		if strings.Contains(topic, " ") && len(stems) > 1 && len(stems) < len(seen[0]) && subset(stems, seen[0]) && len(topics) < lessonTopics-1 {
+			topics = append(topics, topic) // part of the title and a term of its own
+			seen = append(seen, stems)
+			return
+		}
 		if len(topics) < lessonTopics && !slices.ContainsFunc(seen, func(s []string) bool { return subset(stems, s) }) {
 			topics = append(topics, topic)
 			seen = append(seen, stems)
 		}
 	}
 	for _, q := range l.passages {
-		if q.title != "" && len(topics) < lessonTopics-2 {
-			offer(p.vocabulary.calm(q.title))
+		heading := p.vocabulary.calm(q.title)
+		if heading != "" && len(topics) < lessonTopics-1 && !strings.Contains(fold(l.title), fold(heading)) && !slices.Contains(topics, heading) {
+			topics = append(topics, heading)
+			seen = append(seen, p.vocabulary.stems(heading))
 		}
 	}
 	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
@@ -71,6 +78,9 @@ func (p *planner) keyTopics(l *lesson) []string {
 	}
 	if l.recipe != nil {
 		topics = append(topics, l.recipe.Topics...)
+		for _, of := range l.reviews {
+			topics = append(topics, of.title)
+		}
 	}
 	if len(topics) == 0 {
 		topics = []string{l.title}
@@ -86,9 +96,11 @@ func subset(part, whole []string) bool {
 func (l *lesson) sources() []domain.Source {
 	const most = 12
 	var all []domain.Source
-	for _, q := range l.passages {
-		if !slices.Contains(all, q.source) && len(all) < most {
-			all = append(all, q.source)
+	for _, of := range append([]*lesson{l}, l.reviews...) {
+		for _, q := range of.passages {
+			if !slices.Contains(all, q.source) && len(all) < most {
+				all = append(all, q.source)
+			}
 		}
 	}
 	return all

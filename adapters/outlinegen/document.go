@@ -165,9 +165,10 @@ func (r *reader) fill(u *unit, blocks []domain.Block) int {
 		if domain.HasPlaceholder(text) {
 			continue // the author meant to replace it
 		}
-		s := sentence{text: text, opens: i == 0}
+		s := sentence{text: text, opens: i == 0, item: b.Kind == domain.BlockListItem}
 		s.words, s.length = r.vocabulary.read(text)
 		r.lexicon.judge(&s)
+		s.key = s.saying()
 		u.text = append(u.text, s)
 		u.words += s.length
 	}

@@ -87,7 +87,7 @@ func (p *planner) fit(sections []*section, target int) {
 		p.join(s, i)
 	}
 	if p.wanted == 0 {
-		p.reduce(&sections, max(least, target+target/4))
+		p.reduce(&sections, max(least, target+target/2))
 		p.extend(sections, max(least, target-target/4))
 	}
 }
@@ -139,7 +139,11 @@ func (p *planner) joined(a, b string) string {
 		strings.Contains(a, and) || strings.Contains(b, and) || strings.ContainsAny(a+b, ":?!,;"):
 		return a + ". " + b
 	}
-	return a + and + p.vocabulary.inside(b)
+	inside := p.vocabulary.inside(b)
+	if hasCyrillic(b) && inside == b {
+		return a + ". " + b // a name, or it can't be told
+	}
+	return a + and + inside
 }
 
 // reduce joins lessons, the smallest first, until limit are left.
@@ -204,16 +208,24 @@ func largest(sections []*section, solid map[*lesson]bool) (*section, int) {
 // split cuts a lesson in two, between passages or within its only one, and
 // returns the second; nil if it can't be cut.
 func (p *planner) split(l *lesson) *lesson {
+	long := 2*l.words() >= 3*p.profile.LessonWords // what stands under one heading is one lesson otherwise
 	if cut := middle(l.passages, func(q passage) int { return q.words }); cut > 0 {
 		rest := &lesson{passages: slices.Clone(l.passages[cut:])}
-		l.passages = l.passages[:cut:cut]
-		rest.title = leading(rest.passages)
-		if rest.title == "" || rest.title == l.title {
+		first, second := leading(l.passages[:cut]), leading(rest.passages)
+		switch {
+		case second != "" && second != l.title:
+			rest.title = second
+		case second != "" && first != "":
+			l.title, rest.title = first, second
+		case !long:
+			return nil
+		default:
 			rest.title = p.subtopic(l.title, rest)
 		}
+		l.passages = l.passages[:cut:cut]
 		return rest
 	}
-	if len(l.passages) != 1 {
+	if len(l.passages) != 1 || !long {
 		return nil
 	}
 	whole := l.passages[0]
@@ -265,7 +277,7 @@ func (p *planner) subtopic(title string, part *lesson) string {
 	stems := p.vocabulary.stems(title)
 	for _, phrase := range p.phrases.of(part.text(), 6) {
 		fresh := slices.DeleteFunc(p.vocabulary.stems(phrase), func(st string) bool { return slices.Contains(stems, st) })
-		if len(fresh) > 0 {
+		if len(fresh) > 0 && strings.Contains(phrase, " ") {
 			return shorten(title+": "+phrase, maxTitleRunes)
 		}
 	}

@@ -67,9 +67,24 @@ func (w *writer) sectionObjectives(s *section, n int) []string {
 	return all
 }
 
-// objective words an aim of a level of Bloom's taxonomy.
+// objective words an aim of a level of Bloom's taxonomy. Headings that are
+// clauses ("How to ...") or name an action ("Finding ...") become parts of its
+// sentence where the language's wording has a place for them.
 func (w *writer) objective(level string, n int, about string) string {
-	return choose(w.locale.Texts.Bloom[level], n, vars{"it": about})
+	forms := w.locale.Texts.Bloom
+	inside := w.vocabulary.sentenceCase(about)
+	first := fold(firstWord(about))
+	switch cyrillic := hasCyrillic(about); {
+	case cyrillic != hasCyrillic(w.locale.Texts.And) || strings.ContainsAny(about, ".:?!;"):
+	case w.vocabulary.lexicon.clauses[first] && strings.Contains(about, " "):
+		forms = w.locale.Texts.BloomClause
+	case !cyrillic && strings.HasSuffix(first, "ing") && len(first) > 5 && strings.Contains(about, " ") && !w.vocabulary.lexicon.nominal[first]:
+		forms = w.locale.Texts.BloomAction
+	}
+	if len(forms[level]) == 0 {
+		forms = w.locale.Texts.Bloom
+	}
+	return choose(forms[level], n, vars{"it": about, "doing": inside})
 }
 
 // lessonPlace says where in the course a lesson stands.
@@ -108,13 +123,21 @@ func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 		"title": l.title, "topic": w.topic, "section": at.section.title, "course": w.topic,
 		"n": strconv.Itoa(at.number),
 	}
-	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
-		if i < len(topics) && topics[i] != l.title && l.recipe == nil {
-			v[name] = topics[i]
+	names, taken := reviewNames(), 0
+	for _, of := range l.reviews {
+		v[names[taken]] = of.title
+		taken++
+	}
+	for _, t := range topics {
+		// A single word is too little to set a task for.
+		if taken < len(names) && t != l.title && l.recipe == nil && strings.Contains(t, " ") {
+			v[names[taken]] = t
+			taken++
 		}
 	}
-	if len(topics) > 1 {
-		v["terms"] = strings.Join(topics[:min(len(topics), 3)], "; ")
+	telling := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return l.recipe == nil && !strings.Contains(t, " ") })
+	if len(telling) > 1 {
+		v["terms"] = strings.Join(telling[:min(len(telling), 3)], "; ")
 	}
 	if at.index > 0 {
 		v["prev"] = at.section.lessons[at.index-1].title
@@ -129,14 +152,18 @@ func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 }
 
 func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
+	subjects := []string{l.title}
+	for _, t := range topics {
+		if slices.ContainsFunc(l.passages, func(q passage) bool { return w.vocabulary.calm(q.title) == t }) {
+			subjects = append(subjects, t)
+		}
+	}
+	for _, of := range l.reviews {
+		subjects = append(subjects, of.title)
+	}
 	var all []string
 	for i, level := range w.profile.Objectives {
-		about := l.title
-		// A single word is too little to set an aim for.
-		if t := topics[max(i-1, 0)%len(topics)]; i > 0 && l.recipe == nil && strings.Contains(t, " ") {
-			about = t
-		}
-		if text := w.objective(level, n+i, about); !slices.Contains(all, text) {
+		if text := w.objective(level, n+i, subjects[i%len(subjects)]); !slices.Contains(all, text) {
 			all = append(all, text)
 		}
 	}
@@ -160,19 +187,30 @@ func (w *writer) body(l *lesson, v vars, n int) string {
 	var parts []string
 	if l.recipe != nil {
 		parts = append(parts, fill(l.recipe.Text, v))
-		if grounding := w.grounding(n); grounding != "" {
+		if grounding := w.grounding(l, n); grounding != "" {
 			parts = append(parts, grounding)
 		}
 	}
-	for i, limit := range w.shares(l.passages) {
-		if texts := w.pick(l.passages[i].text, limit, w.used); len(texts) > 0 {
-			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
-		}
+	told := w.quoted(l, w.used)
+	if len(told) == 0 {
+		told = w.quoted(l, set{}) // its section's description has taken all
 	}
+	parts = append(parts, told...)
 	if len(parts) == 0 {
 		parts = append(parts, choose(w.locale.Texts.Fallback, n, v))
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// quoted returns a paragraph for each of a lesson's passages that has one.
+func (w *writer) quoted(l *lesson, used set) []string {
+	var parts []string
+	for i, limit := range w.shares(l.passages) {
+		if texts := w.pick(l.passages[i].text, limit, used); len(texts) > 0 {
+			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
+		}
+	}
+	return parts
 }
 
 // runIn returns a passage's heading as it opens its paragraph, unless it is
@@ -188,20 +226,21 @@ func (w *writer) runIn(heading, lesson string) string {
 	return heading + ". "
 }
 
-// grounding ties a recipe to the documents' own terms.
-func (w *writer) grounding(n int) string {
-	terms := w.phrases.top(maxTopics)
-	if len(terms) == 0 {
-		return ""
-	}
+// grounding ties a recipe's lesson to those whose material it works with.
+func (w *writer) grounding(l *lesson, n int) string {
 	v := vars{"topic": w.topic}
-	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
-		if i < len(terms) {
-			v[name] = terms[(n*3+i)%len(terms)]
-		}
+	for i, of := range l.reviews {
+		v[reviewNames()[i]] = of.title
+	}
+	if len(l.reviews) == 0 {
+		return ""
 	}
 	return choose(w.locale.Texts.Grounding, n, v)
 }
+
+// reviewNames are what templates call a lesson's phrases, or the lessons that
+// it works with.
+func reviewNames() [reviewed]string { return [...]string{"phrase", "phrase2", "phrase3"} }
 
 // shares divides the sentences that a lesson may take among its passages: by
 // their size, the largest first where there are more passages than sentences.
@@ -225,17 +264,20 @@ func (w *writer) shares(list []passage) []int {
 	return all
 }
 
-// quote returns a sentence of a lesson's sources that its text does not have,
-// fit to be put in quotation marks; "" if there is none.
+// quote returns a sentence of a lesson's sources fit to be put in quotation
+// marks, rather one that its text does not have; "" if there is none.
 func (w *writer) quote(l *lesson) string {
 	const longest = 170
 	fit := slices.DeleteFunc(l.text(), func(s sentence) bool {
-		return s.leans || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
+		return s.leans || s.item || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
 	})
 	for i := range fit {
 		fit[i].opens = true
 	}
 	texts := w.pick(fit, 1, w.used)
+	if len(texts) == 0 {
+		texts = w.pick(fit, 1, set{}) // one that the text has, then
+	}
 	if len(texts) == 0 {
 		return ""
 	}
