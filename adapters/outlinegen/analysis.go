@@ -73,8 +73,16 @@ func (p *planner) keyTopics(l *lesson) []string {
 			seen = append(seen, p.vocabulary.stems(heading))
 		}
 	}
+	const most = 2 // single words, which tell little
+	singles := 0
 	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
-		offer(phrase)
+		before := len(topics)
+		if single := !strings.Contains(phrase, " "); !single || singles < most {
+			offer(phrase)
+			if single {
+				singles += len(topics) - before
+			}
+		}
 	}
 	if l.recipe != nil {
 		topics = append(topics, l.recipe.Topics...)

@@ -161,7 +161,11 @@ func (r *reader) fill(u *unit, blocks []domain.Block) int {
 		b.Text = enumerate(blocks[:items+1])
 		took += items
 	}
-	for i, text := range r.lexicon.split(b.Text) {
+	texts := r.lexicon.split(b.Text)
+	if item := b.Kind == domain.BlockListItem; item && utf8.RuneCountInString(b.Text) <= maxSentence {
+		texts = []string{b.Text} // its sentences mean little without each other
+	}
+	for i, text := range texts {
 		if domain.HasPlaceholder(text) {
 			continue // the author meant to replace it
 		}

@@ -80,7 +80,7 @@ func (p *planner) fit(sections []*section, target int) {
 		least = target
 	}
 	for n := countLessons(sections); n > least; n-- {
-		s, i := smallest(sections)
+		s, i := smallest(sections, minSectionLessons)
 		if s == nil || s.lessons[i].words() >= minLessonWords {
 			break
 		}
@@ -92,12 +92,13 @@ func (p *planner) fit(sections []*section, target int) {
 	}
 }
 
-// smallest returns the lesson with the least text that has a neighbour.
-func smallest(sections []*section) (*section, int) {
+// smallest returns the lesson with the least text of the sections that have
+// at least so many lessons.
+func smallest(sections []*section, lessons int) (*section, int) {
 	var best *section
 	at, least := 0, 0
 	for _, s := range sections {
-		if len(s.lessons) < 2 {
+		if len(s.lessons) < lessons {
 			continue
 		}
 		for i, l := range s.lessons {
@@ -119,7 +120,7 @@ func (p *planner) join(s *section, i int) {
 	const shortTitle = 65
 	title := p.joined(a.title, b.title)
 	switch {
-	case utf8.RuneCountInString(title) <= shortTitle && len(a.passages)+len(b.passages) == 2:
+	case utf8.RuneCountInString(title) <= shortTitle && len(a.passages)+len(b.passages) == 2 && !strings.Contains(title, ". "):
 		a.title = title
 	case a.title == "" || b.title != "" && b.words() > a.words():
 		a.title = b.title
@@ -149,7 +150,10 @@ func (p *planner) joined(a, b string) string {
 // reduce joins lessons, the smallest first, until limit are left.
 func (p *planner) reduce(sections *[]*section, limit int) {
 	for n := countLessons(*sections); n > limit; {
-		s, i := smallest(*sections)
+		s, i := smallest(*sections, minSectionLessons+1)
+		if s == nil {
+			s, i = smallest(*sections, minSectionLessons)
+		}
 		if s == nil {
 			if len(*sections) < 2 {
 				return

@@ -39,7 +39,11 @@ func (w *writer) framed(frame, title string, n int) string {
 
 // about describes a section: in the document's words, then in the style's.
 func (w *writer) about(s *section, i int) string {
-	const quoted = 2
+	const rich = 5 // sentences, of which the first lesson needs some
+	quoted := 2
+	if len(s.intro) < rich {
+		quoted = 1
+	}
 	parts := w.pick(s.intro, quoted, w.used)
 	first, last := s.lessons[0], s.lessons[len(s.lessons)-1]
 	v := vars{
@@ -58,6 +62,9 @@ func (w *writer) about(s *section, i int) string {
 
 func (w *writer) sectionObjectives(s *section, n int) []string {
 	const most = 3
+	if s.outcome != "" {
+		return []string{s.outcome}
+	}
 	levels := []string{"understand", "apply", "evaluate"}
 	var all []string
 	for i := range min(most, len(s.lessons)) {
@@ -108,7 +115,7 @@ func (w *writer) lesson(l *lesson, at lessonPlace) domain.Lesson {
 	return domain.Lesson{
 		Number: at.number, Title: w.framed(w.style.Lesson, l.title, at.number),
 		Objectives: w.lessonObjectives(l, topics, at.number), KeyTopics: topics,
-		Content:         w.content(body, v, at.number),
+		Content:         w.content(l, body, v, at.number),
 		DurationMinutes: w.minutes(l.words()),
 		Exercises:       w.exercises(v, at.number),
 		Sources:         l.sources(),
@@ -152,7 +159,13 @@ func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 }
 
 func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
+	if l.recipe != nil && len(l.reviews) == 0 && len(w.locale.Texts.BloomRecipe) > 0 {
+		return w.recipeObjectives(l.recipe.Topics)
+	}
 	subjects := []string{l.title}
+	if len(l.reviews) > 0 {
+		subjects = nil
+	}
 	for _, t := range topics {
 		if slices.ContainsFunc(l.passages, func(q passage) bool { return w.vocabulary.calm(q.title) == t }) {
 			subjects = append(subjects, t)
@@ -170,10 +183,27 @@ func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
 	return all
 }
 
+// recipeObjectives shares a recipe's topics out among the aims of its lesson.
+func (w *writer) recipeObjectives(topics []string) []string {
+	levels := w.profile.Objectives
+	var all []string
+	for i, level := range levels {
+		from, to := i*len(topics)/len(levels), (i+1)*len(topics)/len(levels)
+		if about := strings.Join(topics[from:to], ", "); about != "" {
+			all = append(all, choose(w.locale.Texts.BloomRecipe[level], i, vars{"topic": w.topic, "it": about}))
+		}
+	}
+	return all
+}
+
 // content frames a lesson's body in the style's words.
-func (w *writer) content(body string, v vars, n int) string {
+func (w *writer) content(l *lesson, body string, v vars, n int) string {
+	opening := choose(w.style.Opening, n-1, v)
+	if len(l.reviews) > 0 {
+		opening = "" // those speak of new material
+	}
 	var parts []string
-	for _, p := range []string{choose(w.style.Opening, n-1, v), body, choose(w.style.Closing, n-1, v)} {
+	for _, p := range []string{opening, body, choose(w.style.Closing, n-1, v)} {
 		if p != "" {
 			parts = append(parts, p)
 		}
@@ -206,7 +236,12 @@ func (w *writer) body(l *lesson, v vars, n int) string {
 func (w *writer) quoted(l *lesson, used set) []string {
 	var parts []string
 	for i, limit := range w.shares(l.passages) {
-		if texts := w.pick(l.passages[i].text, limit, used); len(texts) > 0 {
+		const more = 2 // sentences, where each one leans on others
+		texts := w.pick(l.passages[i].text, limit, used)
+		if len(texts) == 0 && limit > 0 {
+			texts = w.pick(l.passages[i].text, limit+more, used)
+		}
+		if len(texts) > 0 {
 			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
 		}
 	}
@@ -267,9 +302,9 @@ func (w *writer) shares(list []passage) []int {
 // quote returns a sentence of a lesson's sources fit to be put in quotation
 // marks, rather one that its text does not have; "" if there is none.
 func (w *writer) quote(l *lesson) string {
-	const longest = 170
+	const longest, alone = 170, 8 // what is quoted alone must not speak of "it" in its first words
 	fit := slices.DeleteFunc(l.text(), func(s sentence) bool {
-		return s.leans || s.item || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
+		return s.leans || s.item || w.vocabulary.lexicon.refers(s.text, alone) || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
 	})
 	for i := range fit {
 		fit[i].opens = true

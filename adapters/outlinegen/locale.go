@@ -41,6 +41,7 @@ type texts struct {
 	Audience      map[domain.Difficulty]string   `yaml:"audience"`
 	Prerequisites map[domain.Difficulty][]string `yaml:"prerequisites"`
 	Bloom         map[string][]string            `yaml:"bloom"`        // by level
+	BloomRecipe   map[string][]string            `yaml:"bloom_recipe"` // of a recipe's topics
 	BloomClause   map[string][]string            `yaml:"bloom_clause"` // of headings that are clauses
 	BloomAction   map[string][]string            `yaml:"bloom_action"` // of headings that name an action
 	Tags          []string                       `yaml:"tags"`

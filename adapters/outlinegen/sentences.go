@@ -106,13 +106,13 @@ func (x *lexicon) judge(s *sentence) {
 		strings.ContainsRune(terminal, last) && last != '؟' &&
 		!unicode.IsLower(first) && !strings.ContainsRune("—–-•*|", first) &&
 		balanced(text) && !spoken(text) && !domain.HasPlaceholder(text)
-	s.leans = x.leaning[fold(firstWord(text))] || x.refers(text)
+	const near = 3 // words
+	s.leans = x.leaning[fold(firstWord(text))] || x.refers(text, near)
 }
 
 // refers reports whether one of a sentence's first words stands for something
 // in the sentence before: "A good one is ...", "Report it first".
-func (x *lexicon) refers(text string) bool {
-	const within = 3
+func (x *lexicon) refers(text string, within int) bool {
 	parts := strings.SplitN(text, " ", within+1)
 	return slices.ContainsFunc(parts[1:min(within, len(parts))], func(w string) bool {
 		return x.pronouns[fold(strings.Trim(w, ".,;:!?»”\""))]
