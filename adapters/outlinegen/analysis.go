@@ -52,38 +52,8 @@ func (p *planner) titleTopics(sections []*section) []string {
 // keyTopics returns what a lesson deals with: the headings it spans besides
 // its own, then its key phrases.
 func (p *planner) keyTopics(l *lesson) []string {
-	var topics []string
-	seen := [][]string{p.vocabulary.stems(l.title)}
-	offer := func(topic string) {
-		stems := p.vocabulary.stems(topic)
-		if strings.Contains(topic, " ") && len(stems) > 1 && len(stems) < len(seen[0]) && subset(stems, seen[0]) && len(topics) < lessonTopics-1 {
-			topics = append(topics, topic) // part of the title and a term of its own
-			seen = append(seen, stems)
-			return
-		}
-		if len(topics) < lessonTopics && !slices.ContainsFunc(seen, func(s []string) bool { return subset(stems, s) }) {
-			topics = append(topics, topic)
-			seen = append(seen, stems)
-		}
-	}
-	for _, q := range l.passages {
-		heading := p.vocabulary.calm(q.title)
-		if heading != "" && len(topics) < lessonTopics-1 && !strings.Contains(fold(l.title), fold(heading)) && !slices.Contains(topics, heading) {
-			topics = append(topics, heading)
-			seen = append(seen, p.vocabulary.stems(heading))
-		}
-	}
-	const most = 2 // single words, which tell little
-	singles := 0
-	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
-		before := len(topics)
-		if single := !strings.Contains(phrase, " "); !single || singles < most {
-			offer(phrase)
-			if single {
-				singles += len(topics) - before
-			}
-		}
-	}
+	topics := p.headingTopics(l)
+	topics = append(topics, p.phraseTopics(l, topics)...)
 	if l.recipe != nil {
 		topics = append(topics, l.recipe.Topics...)
 		for _, of := range l.reviews {
@@ -92,6 +62,48 @@ func (p *planner) keyTopics(l *lesson) []string {
 	}
 	if len(topics) == 0 {
 		topics = []string{l.title}
+	}
+	return topics
+}
+
+// headingTopics returns the headings of a lesson's passages that its title
+// does not name.
+func (p *planner) headingTopics(l *lesson) []string {
+	var topics []string
+	for _, q := range l.passages {
+		heading := p.vocabulary.calm(q.title)
+		if heading != "" && len(topics) < lessonTopics-1 && !strings.Contains(fold(l.title), fold(heading)) && !slices.Contains(topics, heading) {
+			topics = append(topics, heading)
+		}
+	}
+	return topics
+}
+
+// phraseTopics returns the key phrases of a lesson that say more than its
+// title and the topics it has, and few single words.
+func (p *planner) phraseTopics(l *lesson, have []string) []string {
+	const most = 2 // single words, which tell little
+	title := p.vocabulary.stems(l.title)
+	var seen [][]string
+	for _, t := range have {
+		seen = append(seen, p.vocabulary.stems(t))
+	}
+	var topics []string
+	singles := 0
+	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
+		stems := p.vocabulary.stems(phrase)
+		single := !strings.Contains(phrase, " ")
+		known := slices.ContainsFunc(seen, func(s []string) bool { return subset(stems, s) }) ||
+			// A term of several words within a longer title is worth naming.
+			subset(stems, title) && (single || len(stems) == len(title))
+		if known || single && singles == most || len(have)+len(topics) >= lessonTopics {
+			continue
+		}
+		if single {
+			singles++
+		}
+		topics = append(topics, phrase)
+		seen = append(seen, stems)
 	}
 	return topics
 }

@@ -210,24 +210,12 @@ func largest(sections []*section, solid map[*lesson]bool) (*section, int) {
 }
 
 // split cuts a lesson in two, between passages or within its only one, and
-// returns the second; nil if it can't be cut.
+// returns the second; nil if it can't be cut. What stands under one heading is
+// one lesson unless it is long.
 func (p *planner) split(l *lesson) *lesson {
-	long := 2*l.words() >= 3*p.profile.LessonWords // what stands under one heading is one lesson otherwise
+	long := 2*l.words() >= 3*p.profile.LessonWords
 	if cut := middle(l.passages, func(q passage) int { return q.words }); cut > 0 {
-		rest := &lesson{passages: slices.Clone(l.passages[cut:])}
-		first, second := leading(l.passages[:cut]), leading(rest.passages)
-		switch {
-		case second != "" && second != l.title:
-			rest.title = second
-		case second != "" && first != "":
-			l.title, rest.title = first, second
-		case !long:
-			return nil
-		default:
-			rest.title = p.subtopic(l.title, rest)
-		}
-		l.passages = l.passages[:cut:cut]
-		return rest
+		return p.splitPassages(l, cut, long)
 	}
 	if len(l.passages) != 1 || !long {
 		return nil
@@ -243,6 +231,25 @@ func (p *planner) split(l *lesson) *lesson {
 	l.passages = []passage{head}
 	rest := &lesson{passages: []passage{tail}}
 	rest.title = p.subtopic(l.title, rest)
+	return rest
+}
+
+// splitPassages cuts a lesson before one of its passages. The two halves need
+// headings of their own, unless the lesson is long.
+func (p *planner) splitPassages(l *lesson, cut int, long bool) *lesson {
+	rest := &lesson{passages: slices.Clone(l.passages[cut:])}
+	first, second := leading(l.passages[:cut]), leading(rest.passages)
+	switch {
+	case second != "" && second != l.title:
+		rest.title = second
+	case second != "" && first != "":
+		l.title, rest.title = first, second
+	case !long:
+		return nil
+	default:
+		rest.title = p.subtopic(l.title, rest)
+	}
+	l.passages = l.passages[:cut:cut]
 	return rest
 }
 

@@ -77,7 +77,7 @@ func TestCoursesHaveNothingThatATeacherWouldStrikeOut(t *testing.T) {
 			require.False(t, sections[section.Title], "two sections are called %q", section.Title)
 			sections[section.Title] = true
 		}
-		eachLesson(s, func(section domain.Section, l domain.Lesson) {
+		eachLesson(s, func(_ domain.Section, l domain.Lesson) {
 			require.False(t, titles[l.Title], "two lessons are called %q", l.Title)
 			titles[l.Title] = true
 			requireDistinct(t, l.Objectives)
@@ -214,7 +214,7 @@ func TestShortMaterialIsPractisedAndNotCutUp(t *testing.T) {
 	require.Equal(t, []string{"Reading the Shot Time", "Keeping the Dose Constant", "Water Temperature", "Tasting"}, stripped(lessonTitles(s)[:4]))
 	require.Contains(t, s.Description, "Lessons from the documents: 4; lessons of practice, revision and a project on the same material: 6.")
 	require.Equal(t, "Espresso: a course", s.Title)
-	eachLesson(s, func(section domain.Section, l domain.Lesson) {
+	eachLesson(s, func(_ domain.Section, l domain.Lesson) {
 		require.NotEmpty(t, l.Sources)
 		if l.Number > 4 {
 			require.Contains(t, l.KeyTopics, map[int]string{5: "Reading the Shot Time", 6: "Tasting", 7: "Water Temperature", 8: "Keeping the Dose Constant", 9: "Reading the Shot Time", 10: "Tasting"}[l.Number])
