@@ -15,7 +15,8 @@ GEN := adapters/connectapi/gen
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 TESTFLAGS ?=
 FUZZTIME ?= 20s
-BENCHFLAGS ?= -out results/latest.json
+BENCHFLAGS ?= $(KEEPBENCH)
+KEEPBENCH := -out results/latest.json -readme ../README.md
 
 .PHONY: help
 help: ## List the targets
@@ -63,6 +64,12 @@ test-reconnect:
 test-ops: ## Run what needs servers of the distribution: postgresql-15-cron, pgbouncer
 	go test -race -count=1 -timeout 15m -tags ops -run '^TestOps' $(TESTFLAGS) ./e2e
 
+# The tests of guarantees that need minutes, side by side: files with the build
+# tag soak, whose tests are called TestSoak... Each has a short form in `make test`.
+.PHONY: soak
+soak: ## Run what takes minutes: outages and transactions of a minute and more, 5 million rows
+	go run ./e2e/stack/cmd/with-stack -- go test -count=1 -timeout 20m -tags soak -run '^TestSoak' $(TESTFLAGS) ./adapters/postgres ./e2e
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@{ grep -rl --include='*_test.go' '^func Fuzz' . || { echo 'no fuzz target found' >&2; exit 1; }; } | while read -r file; do \
@@ -73,7 +80,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 
 .PHONY: lint
 lint: check-generate ## Check style, layout, schemas, go.mod and the generated code
-	go vet -tags ops ./...
+	go vet -tags ops,soak ./...
 	go mod tidy -diff
 	$(TOOL) buf lint
 	$(TOOL) golangci-lint run --color=never
@@ -82,7 +89,11 @@ lint: check-generate ## Check style, layout, schemas, go.mod and the generated c
 # bench is a module of its own, whose peers are no dependencies of ours.
 .PHONY: bench
 bench: ## Measure Lectern against peers; takes minutes; BENCHFLAGS='-run replay -fsync=off' narrows it
-	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(or $(BENCHFLAGS),-out results/latest.json)
+	go run ./e2e/stack/cmd/with-stack -- go -C bench run . $(or $(BENCHFLAGS),$(KEEPBENCH))
+
+.PHONY: bench-full
+bench-full: ## Measure also what takes minutes each: tens of drains, a held snapshot, 5 million rows
+	$(MAKE) bench BENCHFLAGS='-long $(KEEPBENCH)'
 
 .PHONY: tidy
 tidy: ## Tidy go.mod of both modules: that of bench follows ours

@@ -50,7 +50,8 @@ type tests map[string]string
 func (t tests) has(name string) bool {
 	whole, part, divided := strings.Cut(name, "/")
 	source, found := t[whole]
-	return found && (!divided || strings.Contains(source, `{"`+part+`",`) || strings.Contains(source, `t.Run("`+part+`",`))
+	return found && (!divided || strings.Contains(source, `{"`+part+`",`) || strings.Contains(source, `"`+part+`":`) ||
+		strings.Contains(source, `t.Run("`+part+`",`))
 }
 
 func findTests(t *testing.T) tests {

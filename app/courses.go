@@ -23,7 +23,8 @@ type CourseDeps struct {
 
 	MaxDocumentBytes int64           // of an uploaded document
 	Pipeline         domain.Pipeline // for courses that name none
-	WatchPoll        time.Duration   // how often a watcher looks for other processes' events
+	WatchPoll        time.Duration   // how often a watcher looks for other processes' events by itself
+	Hears            func() bool     // whether they wake it besides, so that it may look less often
 }
 
 // CourseService holds the use cases that a caller asks for, one file each.

@@ -82,7 +82,7 @@ func TestStrayForAPendingCourseIsGivenItsCommandByLayer2(t *testing.T) {
 		domain.QueueStructureGeneration: domain.StateStage5Init,
 	} {
 		w := newWorkshop()
-		events := w.deps.Signals.Events.C()
+		events, stop := w.deps.Signals.Events.Watch(w.steps.course.ID)
 		msg := w.stray()
 		require.True(t, w.arrive(t, queue, msg))
 		require.Len(t, w.commands.given, 1)
@@ -95,6 +95,7 @@ func TestStrayForAPendingCourseIsGivenItsCommandByLayer2(t *testing.T) {
 		}, given)
 		require.Equal(t, map[app.DefenceCount]int64{{Layer: app.Layer2, Queue: queue, Outcome: app.DefenceInitialized}: 1}, w.counted())
 		<-events // watchers are woken
+		stop()
 	}
 }
 

@@ -17,12 +17,7 @@ type Need struct {
 
 // OutboxWatch is what health looks at in a process that relays.
 type OutboxWatch struct {
-	Relay interface {
-		// Alive is false when the relay has not reached the database for a while:
-		// at most a minute after it is stuck.
-		Alive() bool
-		PollInterval() time.Duration
-	}
+	Relay  ports.Relay
 	Outbox ports.Outbox
 }
 

@@ -59,7 +59,7 @@ func (s *CourseService) initialize(
 	}
 	result, err := s.Commands.InitializeFSM(ctx, c)
 	if err == nil {
-		s.Signals.committed()
+		s.Signals.committed(c.CourseID)
 	}
 	return result, err
 }

@@ -97,6 +97,20 @@ func (l *lease) ask(ctx context.Context, question func(context.Context) (ports.L
 	return nil
 }
 
+// has reports whether a partition was ours when the database was last asked.
+func (l *lease) has(partition int16) bool {
+	return slices.ContainsFunc(l.state.Load().Partitions, func(p ports.LeasedPartition) bool { return p.Partition == partition })
+}
+
+// announce makes the holder one of those that share, before it takes anything.
+func (l *lease) announce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.TTL)
+	defer cancel()
+	if _, err := l.outbox.Hold(ctx, l.Holder, l.TTL); err != nil {
+		l.log.DebugContext(ctx, "relay not announced: shares are fair a little later", "holder", l.Holder, "error", err)
+	}
+}
+
 // holds reports whether the partitions of a claim are still ours, for certain.
 func (l *lease) holds(claimed ports.Lease) bool {
 	s := l.state.Load()

@@ -15,10 +15,11 @@ import (
 
 // newMessage makes the broker's message of an outbox entry.
 func newMessage(e domain.OutboxEntry) *message.Message {
-	msg := message.NewMessage(e.ID.String(), message.Payload(e.Data))
+	id := e.ID.String()
+	msg := message.NewMessage(id, message.Payload(e.Data))
 	msg.Metadata = message.Metadata{
 		ports.MetaSpecVersion: ports.CloudEventsVersion,
-		ports.MetaID:          e.ID.String(),
+		ports.MetaID:          id,
 		ports.MetaType:        ports.MessageTypePrefix + string(e.Queue),
 		ports.MetaSource:      ports.MessageSource,
 		ports.MetaSubject:     e.CourseID.String(),
@@ -27,6 +28,9 @@ func newMessage(e domain.OutboxEntry) *message.Message {
 		ports.MetaRun:         strconv.Itoa(e.Run),
 		ports.MetaAttempt:     strconv.Itoa(e.Options.Attempt),
 		ports.MetaMaxAttempts: strconv.Itoa(e.Options.MaxAttempts),
+	}
+	if e.Options.Priority > 0 {
+		msg.Metadata.Set(ports.MetaPriority, strconv.Itoa(e.Options.Priority))
 	}
 	return msg
 }
@@ -54,8 +58,12 @@ func readMessage(queue domain.Queue, msg *message.Message) (domain.Delivery, err
 	if d.Attempt, err = number(msg, ports.MetaAttempt); err != nil {
 		return d, err
 	}
-	d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts)
+	if d.MaxAttempts, err = number(msg, ports.MetaMaxAttempts); err != nil {
+		return d, err
+	}
 	d.MaxAttempts = min(d.MaxAttempts, domain.MaxAttempts)
+	d.Priority, err = number(msg, ports.MetaPriority)
+	d.Priority = min(d.Priority, domain.MaxPriority)
 	return d, err
 }
 

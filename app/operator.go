@@ -75,7 +75,11 @@ func (s *OperatorService) decide(
 	}
 	verdicts, err := act(ids)
 	if err == nil && !c.DryRun {
-		s.signals.committed()
+		courses := make([]uuid.UUID, len(verdicts))
+		for i, v := range verdicts {
+			courses[i] = v.CourseID
+		}
+		s.signals.committed(courses...)
 	}
 	return verdicts, err
 }

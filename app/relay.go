@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"lectern/domain"
 	"lectern/ports"
@@ -44,8 +46,9 @@ const stuckAfter = 20 * time.Second
 type RelayDeps struct {
 	Outbox  ports.Outbox
 	Broker  ports.Broker
-	Wake    *Signal     // notified after a commit with entries
-	Hears   func() bool // whether other processes' commits notify Wake too; nil where there are none
+	Wake    *Signal                    // notified after a commit with entries
+	Hears   func() bool                // whether other processes' commits notify Wake too; nil where there are none
+	Failed  func(courses ...uuid.UUID) // hears of courses that an entry took along when it died; may be nil
 	Backoff Backoff
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -55,11 +58,14 @@ type RelayDeps struct {
 
 // Relay is the outbox processor: it claims pending entries of the partitions
 // that it leases, publishes each topic's share as one batch, and settles them.
-// Any number of relays share an outbox, each with an Outbox of its own.
+// Any number of relays share an outbox, each with an Outbox of its own; those of
+// one process are Lanes.
 type Relay struct {
 	RelayDeps
 
 	lease  *lease
+	mine   *Signal                   // Wake's part that concerns the lease
+	alone  *sync.RWMutex             // held by who sends a suspect entry, which the process sends alone; others share it
 	passed atomic.Pointer[time.Time] // the last pass that reached the database; not a number, whose clock may jump
 	poll   atomic.Int64              // the present poll interval
 }
@@ -68,6 +74,8 @@ type Relay struct {
 func NewRelay(deps RelayDeps) *Relay {
 	r := &Relay{RelayDeps: deps}
 	r.lease = newLease(LeaseConfig{deps.Holder, deps.Config.Lease, deps.Config.BatchSize}, deps.Outbox, deps.Now, deps.Log)
+	r.mine = deps.Wake.Part(r.lease.has)
+	r.alone = &sync.RWMutex{}
 	r.poll.Store(int64(deps.Config.PollMin))
 	return r
 }
@@ -89,7 +97,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer r.lease.keep(ctx)()
 	failures := 0
 	for ctx.Err() == nil {
-		woken := r.Wake.C() // before looking, so that no commit slips in between
+		woken := r.mine.C() // before looking, so that no commit slips in between
 		n, err := r.pass(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -149,6 +157,7 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer r.takeTurns(lease)()
 	claimed, err := r.Outbox.Claim(ctx, lease, r.Config.BatchSize)
 	if err != nil {
 		return 0, err
@@ -165,7 +174,30 @@ func (r *Relay) pass(ctx context.Context) (int, error) {
 	if err := r.Outbox.Settle(context.WithoutCancel(ctx), lease, settled); err != nil {
 		return 0, errors.Join(err, publishErr)
 	}
+	r.tellOf(settled.Dead)
 	return len(claimed.Entries), publishErr
+}
+
+// tellOf tells of courses that dead entries took along.
+func (r *Relay) tellOf(dead []domain.FailedEntry) {
+	if r.Failed == nil {
+		return
+	}
+	for _, failed := range dead {
+		r.Failed(failed.Entry.CourseID)
+	}
+}
+
+// takeTurns waits until the process has nothing else in hand, where what is
+// claimed may be an entry that has to be alone, and until no other lane has such
+// a one. The returned function ends the turn.
+func (r *Relay) takeTurns(lease ports.Lease) (done func()) {
+	if lease.Suspect {
+		r.alone.Lock()
+		return r.alone.Unlock
+	}
+	r.alone.RLock()
+	return r.alone.RUnlock
 }
 
 // send publishes what was claimed, unless too many relays have died of it.
@@ -184,32 +216,66 @@ func (r *Relay) send(lease ports.Lease, claimed ports.Claimed) (domain.Settlemen
 
 // publish sends each topic's entries as one batch and sorts them by what
 // became of them. Entries that found no broker are left as they are, and so are
-// those that are sent too late to be ours for certain.
+// those that are sent too late to be ours for certain, and those that have to
+// wait for one of their course that failed in a batch before theirs.
 func (r *Relay) publish(lease ports.Lease, entries []domain.OutboxEntry) (domain.Settlement, error) {
 	var settled domain.Settlement
 	var down error
+	behind := waiting{}
 	for _, batch := range byQueue(entries) {
+		if batch = slices.DeleteFunc(batch, behind.waits); len(batch) == 0 {
+			continue
+		}
 		if !r.lease.holds(lease) {
 			return settled, errors.Join(down, errLeaseOver)
 		}
-		failed := r.publishBatch(batch)
-		for _, e := range batch {
-			failure, ok := failed[e.ID.String()]
-			switch {
-			case !ok:
-				settled.Published = append(settled.Published, e)
-			case failure.Failure == ports.Unavailable:
-				down = fmt.Errorf("%w: %w", errBrokerDown, failure.Err)
-			case failure.Failure == ports.Refused, e.Attempts+1 >= r.Config.MaxAttempts:
-				r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", failure.Err)
-				settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: failure.Err.Error()})
-			default:
-				delay := r.Backoff.Delay(e.Attempts + 1)
-				settled.Retry = append(settled.Retry, domain.FailedEntry{Entry: e, Reason: failure.Err.Error(), Delay: delay})
+		down = errors.Join(down, r.publishTopic(batch, &settled))
+		for _, failed := range settled.Retry {
+			behind.wait(failed.Entry)
+		}
+		for _, failed := range settled.Dead {
+			if r.Config.OnDead == domain.OnDeadBlock {
+				behind.wait(failed.Entry)
 			}
 		}
 	}
 	return settled, down
+}
+
+// waiting is, by course, the first entry that holds up what follows it.
+type waiting map[uuid.UUID]int64
+
+func (w waiting) wait(e domain.OutboxEntry) {
+	if seq, ok := w[e.CourseID]; !ok || e.Seq < seq {
+		w[e.CourseID] = e.Seq
+	}
+}
+
+func (w waiting) waits(e domain.OutboxEntry) bool {
+	seq, ok := w[e.CourseID]
+	return ok && e.Seq > seq
+}
+
+// publishTopic sends one topic's entries as one batch and adds what became of
+// them, but for those that found no broker.
+func (r *Relay) publishTopic(batch []domain.OutboxEntry, settled *domain.Settlement) (down error) {
+	failed := r.publishBatch(batch)
+	for _, e := range batch {
+		failure, ok := failed[e.ID.String()]
+		switch {
+		case !ok:
+			settled.Published = append(settled.Published, e)
+		case failure.Failure == ports.Unavailable:
+			down = fmt.Errorf("%w: %w", errBrokerDown, failure.Err)
+		case failure.Failure == ports.Refused, e.Attempts+1 >= r.Config.MaxAttempts:
+			r.Log.Error("outbox entry is dead", "entry", e.ID, "course", e.CourseID, "queue", e.Queue, "error", failure.Err)
+			settled.Dead = append(settled.Dead, domain.FailedEntry{Entry: e, Reason: failure.Err.Error()})
+		default:
+			delay := r.Backoff.Delay(e.Attempts + 1)
+			settled.Retry = append(settled.Retry, domain.FailedEntry{Entry: e, Reason: failure.Err.Error(), Delay: delay})
+		}
+	}
+	return down
 }
 
 // publishBatch returns the failures of one topic's entries by message UUID.

@@ -52,6 +52,23 @@ func TestRelayPublishesEachTopicsShareAsOneBatchInOrder(t *testing.T) {
 	require.Equal(t, []string{a.ID.String(), c.ID.String()}, br.published["summarization"])
 }
 
+func TestAMessageSaysHowUrgentItIs(t *testing.T) {
+	t.Parallel()
+	plain, urgent := entry(t, domain.QueueSummarization), entry(t, domain.QueueSummarization)
+	urgent.Options.Priority = 9
+	o, b := newOutbox(plain, urgent), newBroker()
+	said := []string{}
+	b.fail = func(_ string, msgs []*message.Message) error {
+		for _, msg := range msgs {
+			said = append(said, msg.Metadata.Get(ports.MetaPriority))
+		}
+		return nil
+	}
+	run(t, o, b)
+	o.until(t, "all published", func(o *outbox) bool { return len(o.pending) == 0 })
+	require.Equal(t, []string{"", "9"}, said)
+}
+
 func TestIdleRelayIsWokenByASignal(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()

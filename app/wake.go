@@ -18,99 +18,127 @@ const (
 	notifyTimeout = 2 * time.Second
 )
 
-// EntryNotifier tells other processes what this one committed. It runs beside
-// the producers, whose transactions it costs nothing.
-type EntryNotifier struct {
-	notifier ports.EntryNotifier
-	signals  Signals
+// Notifier tells other processes what this one committed. It runs beside the
+// producers, whose transactions it costs nothing.
+type Notifier struct {
+	notifier ports.Notifier
+	news     *news
 	backoff  Backoff
 	log      *slog.Logger
 
-	committed <-chan struct{} // closed by what committed since the notifier was made
+	added <-chan struct{} // closed by what committed since the notifier was made
 }
 
-// NewEntryNotifier makes a notifier; Run starts it.
-func NewEntryNotifier(notifier ports.EntryNotifier, signals Signals, backoff Backoff, log *slog.Logger) *EntryNotifier {
-	return &EntryNotifier{notifier, signals, backoff, log, signals.committedEntries.C()}
+// NewNotifier makes a notifier; Run starts it.
+func NewNotifier(notifier ports.Notifier, signals Signals, backoff Backoff, log *slog.Logger) *Notifier {
+	return &Notifier{notifier, signals.news, backoff, log, signals.news.added.C()}
 }
 
 // Run notifies until ctx ends, and then once more for what committed last. What
 // can't be sent is sent again after a delay.
-func (n *EntryNotifier) Run(ctx context.Context) {
-	committed := n.committed
+func (n *Notifier) Run(ctx context.Context) {
+	added := n.added
 	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
-			if !isClosed(committed) {
+			if !isClosed(added) {
 				return
 			}
-		case <-committed:
+		case <-added:
 		}
-		next := n.signals.committedEntries.C() // before notifying, so that no commit slips in between
+		next := n.news.added.C() // before taking it, so that nothing slips in between
 		err := n.notify(ctx)
 		switch {
 		case err == nil:
-			committed, failures = next, 0
+			added, failures = next, 0
 			wait(ctx, notifyGap, nil)
 		case ctx.Err() != nil:
-			n.log.WarnContext(ctx, "last entries not told to other processes, whose relays will find them by polling", "error", err)
+			n.log.WarnContext(ctx, "last entries and events not told to other processes, which will find them by polling", "error", err)
 			return
 		default:
 			failures++
-			logOutage(ctx, n.log, failures, "can't tell other processes of new entries, whose relays find them by polling meanwhile", err)
+			logOutage(ctx, n.log, failures, "can't tell other processes of entries and events, which they find by polling meanwhile", err)
 			wait(ctx, n.backoff.Delay(failures), nil)
 		}
 	}
 }
 
 // notify goes on when the process is told to stop: see Run.
-func (n *EntryNotifier) notify(ctx context.Context) error {
+func (n *Notifier) notify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
-	return n.notifier.NotifyEntries(ctx)
+	taken := n.news.take()
+	err := n.notifier.Notify(ctx, taken)
+	if err != nil {
+		n.news.add(taken.Entries, taken.Courses)
+	}
+	return err
 }
 
 // EntryListener wakes this process's relay when others commit entries.
-type EntryListener struct {
-	listener ports.EntryListener
-	signals  Signals
-	backoff  Backoff
-	log      *slog.Logger
-	hears    atomic.Bool
-}
+type EntryListener struct{ listener }
 
 // NewEntryListener makes a listener; Run starts it.
-func NewEntryListener(listener ports.EntryListener, signals Signals, backoff Backoff, log *slog.Logger) *EntryListener {
-	return &EntryListener{listener: listener, signals: signals, backoff: backoff, log: log}
+func NewEntryListener(l ports.EntryListener, signals Signals, backoff Backoff, log *slog.Logger) *EntryListener {
+	return &EntryListener{listener{
+		what: "entries", backoff: backoff, log: log, missed: signals.Entries.Notify,
+		listen: func(ctx context.Context, ready func()) error {
+			return l.ListenForEntries(ctx, ready, signals.Entries.Notify)
+		},
+	}}
 }
 
-// Hears tells whether other processes' commits reach us. While they don't, the
-// relay must look for itself.
-func (l *EntryListener) Hears() bool { return l.hears.Load() }
+// EventListener wakes those who watch a course in this process when others commit
+// events of it.
+type EventListener struct{ listener }
+
+// NewEventListener makes a listener; Run starts it.
+func NewEventListener(l ports.EventListener, signals Signals, backoff Backoff, log *slog.Logger) *EventListener {
+	return &EventListener{listener{
+		what: "events", backoff: backoff, log: log, missed: signals.Events.NotifyAll,
+		listen: func(ctx context.Context, ready func()) error {
+			return l.ListenForEvents(ctx, ready, signals.Events.Notify)
+		},
+	}}
+}
+
+// listener hears of what other processes commit, and knows whether it does.
+type listener struct {
+	what    string
+	listen  func(ctx context.Context, ready func()) error
+	missed  func() // wakes whoever may have missed something
+	backoff Backoff
+	log     *slog.Logger
+	hears   atomic.Bool
+}
+
+// Hears tells whether other processes' commits reach us. While they don't, who
+// waits for them must look for himself.
+func (l *listener) Hears() bool { return l.hears.Load() }
 
 // Run listens until ctx ends, and again after a delay when that fails.
-func (l *EntryListener) Run(ctx context.Context) {
+func (l *listener) Run(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		err := l.listener.ListenForEntries(ctx, l.ready, l.signals.Entries.Notify)
+		err := l.listen(ctx, l.ready)
 		if ctx.Err() != nil {
 			break
 		}
 		if l.hears.Swap(false) {
 			failures = 0
-			l.signals.Entries.Notify() // so that a relay that waits for long waits anew, for less
+			l.missed() // so that who waits for long waits anew, for less
 		}
 		failures++
-		logOutage(ctx, l.log, failures, "can't hear of other processes' entries, polling meanwhile", err)
+		logOutage(ctx, l.log, failures, "can't hear of other processes' "+l.what+", polling meanwhile", err)
 		wait(ctx, l.backoff.Delay(failures), nil)
 	}
 	l.hears.Store(false)
 }
 
-// ready wakes the relay for what was missed.
-func (l *EntryListener) ready() {
+// ready wakes them for what was missed.
+func (l *listener) ready() {
 	l.hears.Store(true)
-	l.signals.Entries.Notify()
-	l.log.Debug("listening for other processes' entries")
+	l.missed()
+	l.log.Debug("listening for other processes' " + l.what)
 }
 
 // logOutage warns once an outage.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"lectern/app"
@@ -23,11 +24,15 @@ type wire struct {
 	mu     sync.Mutex
 	down   bool
 	sent   []time.Time
+	news   []ports.News
 	heard  chan struct{}
+	events chan []uuid.UUID
 	broken chan error
 }
 
-func newWire() *wire { return &wire{heard: make(chan struct{}), broken: make(chan error)} }
+func newWire() *wire {
+	return &wire{heard: make(chan struct{}), events: make(chan []uuid.UUID), broken: make(chan error)}
+}
 
 func (w *wire) setDown(down bool) {
 	w.mu.Lock()
@@ -47,13 +52,13 @@ func (w *wire) times() []time.Time {
 	return append([]time.Time(nil), w.sent...)
 }
 
-func (w *wire) NotifyEntries(ctx context.Context) error {
+func (w *wire) Notify(ctx context.Context, n ports.News) error {
 	if w.isDown() {
 		return errDown
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sent = append(w.sent, time.Now())
+	w.sent, w.news = append(w.sent, time.Now()), append(w.news, n)
 	return ctx.Err()
 }
 
@@ -74,6 +79,23 @@ func (w *wire) ListenForEntries(ctx context.Context, ready, heard func()) error 
 	}
 }
 
+func (w *wire) ListenForEvents(ctx context.Context, ready func(), heard func(...uuid.UUID)) error {
+	if w.isDown() {
+		return errDown
+	}
+	ready()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case courses := <-w.events:
+			heard(courses...)
+		case err := <-w.broken:
+			return err
+		}
+	}
+}
+
 func wakeBackoff() app.Backoff {
 	return app.Backoff{Base: time.Second, Max: 4 * time.Second, Random: func() float64 { return 0.5 }}
 }
@@ -82,7 +104,7 @@ func wakeBackoff() app.Backoff {
 func notifying(t *testing.T, w *wire) (signals app.Signals, stop func()) {
 	t.Helper()
 	signals = app.NewSignals()
-	n := app.NewEntryNotifier(w, signals, wakeBackoff(), quiet())
+	n := app.NewNotifier(w, signals, wakeBackoff(), quiet())
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { n.Run(ctx) })
@@ -151,10 +173,71 @@ func TestWhatOthersToldIsNotToldAgain(t *testing.T) {
 		w := newWire()
 		signals, stop := notifying(t, w)
 		signals.Entries.Notify() // as the listener does
-		signals.Events.Notify()
+		signals.Events.Notify(uuid.New())
 		time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
 		stop()
 		require.Empty(t, w.times())
+	})
+}
+
+func TestCoursesWithNewEventsAreGatheredAndToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, one, other := newWire(), uuid.New(), uuid.New()
+		w.setDown(true)
+		signals, stop := notifying(t, w)
+		for range 3 {
+			signals.Happened(one)
+		}
+		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
+		signals.Committed(other)
+		w.setDown(false)
+		time.Sleep(4 * time.Second) //nolint:forbidigo // the bubble's clock
+		signals.Happened(other)
+		signals.Happened() // of none
+		stop()
+		require.Len(t, w.news, 2)
+		require.True(t, w.news[0].Entries)
+		require.ElementsMatch(t, []uuid.UUID{one, other}, w.news[0].Courses)
+		require.Equal(t, ports.News{Courses: []uuid.UUID{other}}, w.news[1])
+	})
+}
+
+func TestListenerWakesTheWatchersOfWhatItHearsAndAllForWhatItMayHaveMissed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, signals, course := newWire(), app.NewSignals(), uuid.New()
+		mine, stopMine := signals.Events.Watch(course)
+		others, stopOthers := signals.Events.Watch(uuid.New())
+		defer stopOthers()
+		l := app.NewEventListener(w, signals, wakeBackoff(), quiet())
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		woken := func(what string, want ...int) {
+			synctest.Wait()
+			require.Equal(t, want, []int{len(mine), len(others)}, what)
+			for _, c := range []<-chan struct{}{mine, others} {
+				for len(c) > 0 {
+					<-c
+				}
+			}
+		}
+		woken("it listens", 1, 1)
+		w.events <- []uuid.UUID{uuid.New(), course}
+		w.events <- []uuid.UUID{course}
+		woken("events of one course, told twice", 1, 0)
+		w.broken <- errDown
+		woken("it hears no more", 1, 1)
+		require.False(t, l.Hears())
+		time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
+		woken("it listens again", 1, 1)
+		require.True(t, l.Hears())
+		stopMine()
+		w.events <- []uuid.UUID{course}
+		woken("nobody watches it any more", 0, 0)
+		cancel()
+		running.Wait()
 	})
 }
 

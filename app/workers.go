@@ -49,7 +49,8 @@ type Workers struct {
 	stages map[domain.Queue]stage
 }
 
-// stage is the work of one queue.
+// stage is the work of one queue. Beside an error, a step's documents, analysis
+// and metadata are what was done before it, and are kept.
 type stage func(ctx context.Context, d domain.Delivery, c domain.Course) (domain.Step, error)
 
 // NewWorkers makes the workers; Run starts them.
@@ -122,14 +123,14 @@ func (w *Workers) do(ctx context.Context, d domain.Delivery) (domain.Verdict, er
 	if err != nil || verdict != domain.VerdictWork {
 		return verdict, err
 	}
-	w.Signals.Events.Notify()
+	w.Signals.happened(d.CourseID)
 
 	step, err := w.attempt(ctx, d, course)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", err // stopped in mid-work, not failed
 		}
-		if step, err = w.failure(d, err); err != nil {
+		if step, err = w.failure(d, step, err); err != nil {
 			return "", err
 		}
 	}
@@ -157,16 +158,19 @@ func (w *Workers) begin(ctx context.Context, d domain.Delivery) (domain.Verdict,
 // it is asked, fails the course instead of coming back for ever.
 func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict, error) {
 	verdict, err := w.Steps.Advance(ctx, step)
-	if err != nil && ctx.Err() == nil && domain.ReasonOf(err) != domain.ReasonUnavailable && step.Fail == "" {
+	hasResult := step.Fail == "" || step.Documents != nil || step.Analysis != nil || step.Metadata != nil
+	if err != nil && ctx.Err() == nil && domain.ReasonOf(err) != domain.ReasonUnavailable && hasResult {
 		w.Log.ErrorContext(ctx, "result refused", "course", step.Job.CourseID, "job", step.Job.OutboxID, "error", err)
-		verdict, err = w.Steps.Advance(ctx, domain.Step{Job: step.Job, Fail: "the result could not be stored; restart the course"})
+		verdict, err = w.Steps.Advance(ctx, domain.Step{
+			Job: step.Job, Fail: cmp.Or(step.Fail, "the result could not be stored; restart the course"),
+		})
 	}
 	switch {
 	case err != nil:
 	case step.Retry != nil || len(step.OnLast.Jobs) > 0: // which this job may have been
-		w.Signals.committed()
+		w.Signals.committed(step.Job.CourseID)
 	default:
-		w.Signals.Events.Notify()
+		w.Signals.happened(step.Job.CourseID)
 	}
 	return verdict, err
 }
@@ -185,22 +189,41 @@ func (w *Workers) attempt(ctx context.Context, d domain.Delivery, c domain.Cours
 	return w.stages[d.Queue](ctx, d, c)
 }
 
-// failure makes the step of a failed attempt: another attempt later, or, when
-// none is left or none would help, the end of the run.
-func (w *Workers) failure(d domain.Delivery, cause error) (domain.Step, error) {
-	var permanent *permanentError
-	if errors.As(cause, &permanent) || d.Attempt+1 >= min(cmp.Or(d.MaxAttempts, w.Config.MaxAttempts), domain.MaxAttempts) {
-		return domain.Step{Fail: fmt.Sprintf("%s: %v", d.Queue, cause)}, nil
+// failure makes the step of a failed attempt, with what was done before it
+// failed: another attempt later, or, when none is left or none would help, the
+// end of the run.
+func (w *Workers) failure(d domain.Delivery, done domain.Step, cause error) (domain.Step, error) {
+	step := domain.Step{Documents: done.Documents, Analysis: done.Analysis, Metadata: done.Metadata}
+	if isFinal(cause) || d.Attempt+1 >= min(cmp.Or(d.MaxAttempts, w.Config.MaxAttempts), domain.MaxAttempts) {
+		step.Fail = fmt.Sprintf("%s: %v", d.Queue, cause)
+		return step, nil
 	}
 	jobs, err := pipelineJobs(w.NewID, d.Queue, d.Data)
 	if err != nil {
 		return domain.Step{}, err
 	}
 	job := jobs[0]
-	job.Options = domain.JobOptions{Attempt: d.Attempt + 1, MaxAttempts: d.MaxAttempts}
-	return domain.Step{Retry: &domain.Retry{
-		Job: job, NotBefore: w.Now().Add(w.Backoff.Delay(d.Attempt + 1)), Reason: cause.Error(),
-	}}, nil
+	job.Options = domain.JobOptions{Attempt: d.Attempt + 1, MaxAttempts: d.MaxAttempts, Priority: d.Priority}
+	delay := max(w.Backoff.Delay(d.Attempt+1), askedDelay(cause))
+	step.Retry = &domain.Retry{Job: job, NotBefore: w.Now().Add(delay), Reason: cause.Error()}
+	return step, nil
+}
+
+// isFinal tells a failure that another attempt would not mend.
+func isFinal(cause error) bool {
+	var permanent *permanentError
+	var generator *ports.GeneratorError
+	return errors.As(cause, &permanent) || errors.As(cause, &generator) && generator.Final()
+}
+
+// askedDelay is how long a generator asks to be left alone: an hour at the
+// most, for what its endpoint says is not ours to trust.
+func askedDelay(cause error) time.Duration {
+	var generator *ports.GeneratorError
+	if !errors.As(cause, &generator) {
+		return 0
+	}
+	return min(generator.After, time.Hour)
 }
 
 // permanentError is a failure that another attempt would not mend.

@@ -121,15 +121,17 @@ type generator struct {
 
 func (generator) Name() string { return "test" }
 
-func (generator) Summarize(context.Context, domain.Text) (domain.Summary, error) {
+func (generator) Summarize(context.Context, domain.Text, *domain.Usage) (domain.Summary, error) {
 	return domain.Summary{Text: "In short."}, nil
 }
 
-func (g generator) Analyze(context.Context, domain.Course, []domain.Document) (domain.Analysis, error) {
+func (g generator) Analyze(context.Context, domain.Course, []domain.Document, *domain.Usage) (domain.Analysis, error) {
 	return g.analyze()
 }
 
-func (generator) Generate(context.Context, domain.Course, domain.Analysis, []domain.Document) (domain.Structure, error) {
+func (generator) Generate(
+	context.Context, domain.Course, domain.Analysis, []domain.Document, *domain.Usage,
+) (domain.Structure, error) {
 	return domain.Structure{Title: "far from valid"}, nil
 }
 
@@ -288,7 +290,8 @@ func TestFailedAttemptIsRetriedLaterUntilNoneIsLeft(t *testing.T) {
 	require.Contains(t, w.only(t).Fail, "no idea")
 }
 
-// What a job asks for goes before the config's 3 attempts, and stays the job's.
+// What a job asks for goes before the config's 3 attempts, and stays the job's,
+// as its priority does.
 func TestAJobsOwnAttemptsGoBeforeTheConfigs(t *testing.T) {
 	t.Parallel()
 	failing := generator{analyze: func() (domain.Analysis, error) { return domain.Analysis{}, errors.New("no idea") }}
@@ -298,12 +301,13 @@ func TestAJobsOwnAttemptsGoBeforeTheConfigs(t *testing.T) {
 		msg := message.NewMessage(uuid.NewString(), []byte(`{}`))
 		msg.Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
 		msg.Metadata.Set(ports.MetaMaxAttempts, asked)
+		msg.Metadata.Set(ports.MetaPriority, "7")
 		msg.Metadata.Set(ports.MetaAttempt, attempt)
 		require.True(t, w.deliverMessage(t, domain.QueueStructureAnalysis, msg))
 		return w.only(t)
 	}
 	require.Contains(t, attempt("1", "0").Fail, "no idea")
-	require.Equal(t, domain.JobOptions{Attempt: 4, MaxAttempts: 5}, attempt("5", "3").Retry.Job.Options)
+	require.Equal(t, domain.JobOptions{Attempt: 4, MaxAttempts: 5, Priority: 7}, attempt("5", "3").Retry.Job.Options)
 	require.Contains(t, attempt("5", "4").Fail, "no idea")
 }
 
@@ -374,6 +378,7 @@ func TestNoJobIsRetriedMoreOftenThanJobsMayBe(t *testing.T) {
 		msg := message.NewMessage(uuid.NewString(), []byte(`{}`))
 		msg.Metadata.Set(ports.MetaSubject, w.steps.course.ID.String())
 		msg.Metadata.Set(ports.MetaMaxAttempts, "1000")
+		msg.Metadata.Set(ports.MetaPriority, "1000")
 		msg.Metadata.Set(ports.MetaAttempt, attempt)
 		return msg
 	}

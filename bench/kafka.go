@@ -22,7 +22,7 @@ type kafka struct {
 	log       *slog.Logger
 	addresses []string
 	prefix    string // of all topics, which are deleted in the end
-	topics    []string
+	topics    int
 	broker    *kafkabroker.Broker
 	client    *kgo.Client // the peer's, for all but consuming
 }
@@ -30,8 +30,8 @@ type kafka struct {
 // kafkaBacklog is how many messages a consumer finds.
 const kafkaBacklog = 20_000
 
-func (k *kafka) benches() []compare.Bench {
-	return []compare.Bench{k.consume(), k.publish()}
+func (k *kafka) benches() []compare.Trial {
+	return []compare.Trial{k.consume(), k.publish()}
 }
 
 func (k *kafka) publish() compare.Bench {
@@ -81,15 +81,15 @@ func (k *kafka) start(ctx context.Context) error {
 
 func (*kafka) settle(context.Context) error { return nil }
 
-func (k *kafka) settings(ctx context.Context) (string, error) {
+func (k *kafka) settings(ctx context.Context) ([]string, error) {
 	versions, err := kadm.NewClient(k.client).ApiVersions(ctx)
 	if err != nil {
-		return "", fmt.Errorf("ask Kafka for its version: %w", err)
+		return nil, fmt.Errorf("ask Kafka for its version: %w", err)
 	}
 	for _, broker := range versions {
-		return fmt.Sprintf("Kafka %s, brokers %d", broker.VersionGuess(), len(versions)), broker.Err
+		return []string{fmt.Sprintf("Kafka %s, brokers %d", broker.VersionGuess(), len(versions))}, broker.Err
 	}
-	return "", errors.New("ask Kafka for its version: it has no brokers")
+	return nil, errors.New("ask Kafka for its version: it has no brokers")
 }
 
 // stop works for what has started in part, too.

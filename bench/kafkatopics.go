@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -14,12 +16,9 @@ import (
 
 // topic returns a new one, which the group consumes.
 func (k *kafka) topic(ctx context.Context) (string, error) {
-	topic := fmt.Sprintf("topic-%d", len(k.topics))
-	if err := k.broker.Prepare(ctx, []string{topic}, []string{group}); err != nil {
-		return "", err
-	}
-	k.topics = append(k.topics, topic)
-	return topic, nil
+	k.topics++
+	topic := fmt.Sprintf("topic-%d", k.topics)
+	return topic, k.broker.Prepare(ctx, []string{topic}, []string{group})
 }
 
 // records are messages as the adapter would write them, made by hand.
@@ -41,15 +40,17 @@ func record(topic string, m *message.Message) *kgo.Record {
 	return r
 }
 
-// deleteTopics deletes all topics, with the dead letters'.
+// deleteTopics deletes all topics of the prefix, with the dead letters'.
 func (k *kafka) deleteTopics(ctx context.Context) error {
-	var names []string
-	for _, topic := range k.topics {
-		names = append(names, k.prefix+topic, k.prefix+ports.DeadTopic(topic))
+	admin := kadm.NewClient(k.client)
+	all, err := admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
 	}
+	names := slices.DeleteFunc(all.Names(), func(name string) bool { return !strings.HasPrefix(name, k.prefix) })
 	if len(names) == 0 {
 		return nil
 	}
-	deleted, err := kadm.NewClient(k.client).DeleteTopics(ctx, names...)
+	deleted, err := admin.DeleteTopics(ctx, names...)
 	return errors.Join(err, deleted.Error())
 }

@@ -2,6 +2,7 @@
 //
 //	make bench                            # also writes results/latest.json
 //	make bench BENCHFLAGS='-run replay -rounds 3'
+//	make bench-full                       # also what takes minutes each
 //
 // A bench is a compare.Bench: to add one, write a function that makes it and
 // add it to the benches of its subject. `go run .` in this folder measures what
@@ -19,9 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -40,22 +39,30 @@ func main() {
 
 // options are the flags.
 type options struct {
-	rounds int
-	fsync  string
-	out    string
-	check  bool
-	only   *regexp.Regexp
+	rounds   int
+	fsync    string
+	out      string
+	check    bool
+	readme   string
+	narrowed bool // by -run
+	entries  int
+	long     bool
+	only     *regexp.Regexp
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{only: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 9, "rounds of each bench; the medians are reported")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each bench; the medians are reported")
 	flags.StringVar(&o.fsync, "fsync", "on", "Postgres' fsync: on, as in production, or off, which leaves out the disk")
-	flags.StringVar(&o.out, "out", "", "file for the results as JSON; empty for none")
+	flags.StringVar(&o.out, "out", "", "file for the results as JSON, with a table and a plot beside it; empty for none. With -run, what else is there stays")
+	flags.StringVar(&o.readme, "readme", "", "file whose part on the results is to be rewritten, too; empty for none")
 	flags.BoolVar(&o.check, "check", false, "fail when a goal is missed")
+	flags.IntVar(&o.entries, "entries", 100_000, "entries that a relay drains at once")
+	flags.BoolVar(&o.long, "long", false, "measure also what takes minutes each: tens of drains, a held snapshot, millions of rows")
 	flags.Func("run", "only benches whose name matches the regular expression", func(s string) (err error) {
+		o.narrowed = true
 		o.only, err = regexp.Compile(s)
 		return err
 	})
@@ -67,6 +74,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.rounds < 1:
 		return o, errors.New("-rounds must be at least 1")
+	case o.entries < 1:
+		return o, errors.New("-entries must be at least 1")
 	case o.fsync != "on" && o.fsync != "off":
 		return o, fmt.Errorf("-fsync is %q: use on or off", o.fsync)
 	}
@@ -81,30 +90,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	var results []compare.Result
 	var settings []string
-	for _, s := range []subject{&server{fsync: o.fsync}, &kafka{log: log}, &redisServer{log: log}} {
-		measured, setting, err := measure(ctx, s, o, log)
+	for _, s := range []subject{&server{fsync: o.fsync}, &kafka{log: log}, &redisServer{log: log}, newRelays(o, log)} {
+		measured, said, err := measure(ctx, s, o, log)
 		if err != nil {
 			return err
 		}
 		if len(measured) > 0 {
 			results = append(results, measured...)
-			settings = append(settings, setting)
+			settings = union(settings, said)
 		}
 	}
-	_, err = fmt.Fprintf(stdout, "\nMedians of %d rounds of 10 interleaved turns, on %d CPUs. %s.\n\n",
-		o.rounds, runtime.NumCPU(), strings.Join(settings, ". "))
+	_, err = fmt.Fprintf(stdout, "\nMedians of interleaved turns: %d rounds of 10, of the relay as many as each bench says. On %s. %s.\n\n",
+		o.rounds, strings.Join(machine(), ". "), strings.Join(settings, ". "))
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	return report(o, results, stdout)
+	return report(o, results, settings, stdout)
 }
 
-func report(o options, results []compare.Result, stdout io.Writer) error {
+func report(o options, results []compare.Result, settings []string, stdout io.Writer) error {
 	if err := compare.WriteTable(stdout, results); err != nil {
 		return err
 	}
 	if o.out != "" {
-		if err := writeFile(o.out, results); err != nil {
+		if err := writeResults(o, results, settings); err != nil {
 			return err
 		}
 	}
@@ -114,16 +123,4 @@ func report(o options, results []compare.Result, stdout io.Writer) error {
 		}
 	}
 	return nil
-}
-
-func writeFile(path string, results []compare.Result) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make folder of results: %w", err)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("make file of results: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return compare.WriteJSON(file, results)
 }

@@ -25,8 +25,8 @@ type redisServer struct {
 	topics int
 }
 
-func (r *redisServer) benches() []compare.Bench {
-	return []compare.Bench{r.consume(), r.publish()}
+func (r *redisServer) benches() []compare.Trial {
+	return []compare.Trial{r.consume(), r.publish()}
 }
 
 func (r *redisServer) publish() compare.Bench {
@@ -113,12 +113,12 @@ func (r *redisServer) start(ctx context.Context) error {
 
 func (*redisServer) settle(context.Context) error { return nil }
 
-func (r *redisServer) settings(ctx context.Context) (string, error) {
+func (r *redisServer) settings(ctx context.Context) ([]string, error) {
 	info, err := r.client.InfoMap(ctx).Result()
 	if err != nil {
-		return "", fmt.Errorf("ask Redis for its version: %w", err)
+		return nil, fmt.Errorf("ask Redis for its version: %w", err)
 	}
-	return "Redis " + info["Server"]["redis_version"] + ", aof_enabled " + info["Persistence"]["aof_enabled"], nil
+	return []string{"Redis " + info["Server"]["redis_version"] + ", aof_enabled " + info["Persistence"]["aof_enabled"]}, nil
 }
 
 // stop works for what has started in part, too.
@@ -135,11 +135,12 @@ func (r *redisServer) stop(ctx context.Context) error {
 	return err
 }
 
-// deleteTopics deletes those that an end before the end has left.
+// deleteTopics deletes those of the prefix that are left.
 func (r *redisServer) deleteTopics(ctx context.Context) error {
 	var errs []error
-	for i := range r.topics {
-		errs = append(errs, r.deleteTopic(ctx, fmt.Sprintf("topic-%d", i+1)))
+	keys := r.client.Scan(ctx, 0, r.prefix+"*", 0).Iterator()
+	for keys.Next(ctx) {
+		errs = append(errs, r.client.Del(ctx, keys.Val()).Err())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, keys.Err())...)
 }

@@ -24,6 +24,7 @@ import (
 const (
 	ownerRole   = migrations.DefaultRolePrefix + "_owner"
 	appRole     = migrations.DefaultRolePrefix + "_app"
+	relayRole   = migrations.DefaultRolePrefix + "_relay"
 	database    = "lectern"
 	stopTimeout = 30 * time.Second
 )
@@ -39,8 +40,8 @@ type server struct {
 	admin    *pgx.Conn     // the superuser's, for what is not measured
 }
 
-func (s *server) benches() []compare.Bench {
-	return []compare.Bench{s.commandThroughput(), s.commandLatency(), s.replayLatency()}
+func (s *server) benches() []compare.Trial {
+	return []compare.Trial{s.commandThroughput(), s.commandLatency(), s.replayLatency()}
 }
 
 // start starts Postgres as it is set up by default, and so as durable as in
@@ -55,7 +56,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	s.embedded, err = embeddedpostgres.Start(ctx, embeddedpostgres.Options{
 		Dir: filepath.Join(s.dir, "postgres"), Owner: ownerRole, Database: database,
-		Roles:    []string{appRole, migrations.DefaultRolePrefix + "_worker", migrations.DefaultRolePrefix + "_relay"},
+		Roles:    []string{appRole, migrations.DefaultRolePrefix + "_worker", relayRole},
 		Settings: map[string]string{"fsync": s.fsync},
 	})
 	if err != nil {
@@ -119,17 +120,17 @@ func (s *server) settle(ctx context.Context) error {
 }
 
 // settings says what the numbers depend on.
-func (s *server) settings(ctx context.Context) (string, error) {
+func (s *server) settings(ctx context.Context) ([]string, error) {
 	names := []string{"server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers"}
 	said := make([]string, len(names))
 	for i, name := range names {
 		var value string
 		if err := s.admin.QueryRow(ctx, `select current_setting($1)`, name).Scan(&value); err != nil {
-			return "", fmt.Errorf("read setting %s: %w", name, err)
+			return nil, fmt.Errorf("read setting %s: %w", name, err)
 		}
 		said[i] = name + " " + value
 	}
-	return "Postgres with " + strings.Join(said, ", "), nil
+	return []string{"Postgres with " + strings.Join(said, ", ")}, nil
 }
 
 // stop works for a server that has come up in part, too.

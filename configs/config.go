@@ -19,17 +19,18 @@ type Config struct {
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"` // for all that stops in order
 	ShutdownDelay   time.Duration `koanf:"shutdown_delay"`   // from being unready to taking no more calls
 
-	Postgres  Postgres        `koanf:"postgres"`
-	Broker    Broker          `koanf:"broker"`
-	Cache     Cache           `koanf:"cache"`
-	Relay     Relay           `koanf:"relay"`
-	Workers   Workers         `koanf:"workers"`
-	Pipeline  domain.Pipeline `koanf:"pipeline"` // of courses that name none
-	Retention Retention       `koanf:"retention"`
-	Documents Documents       `koanf:"documents"`
-	Generator Generator       `koanf:"generator"`
-	Identity  Identity        `koanf:"identity"`
-	Log       Log             `koanf:"log"`
+	Postgres  Postgres  `koanf:"postgres"`
+	Broker    Broker    `koanf:"broker"`
+	Cache     Cache     `koanf:"cache"`
+	Relay     Relay     `koanf:"relay"`
+	Watch     Watch     `koanf:"watch"`
+	Workers   Workers   `koanf:"workers"`
+	Pipeline  Pipeline  `koanf:"pipeline"`
+	Retention Retention `koanf:"retention"`
+	Documents Documents `koanf:"documents"`
+	Generator Generator `koanf:"generator"`
+	Identity  Identity  `koanf:"identity"`
+	Log       Log       `koanf:"log"`
 }
 
 // Postgres says where the data is. An embedded server needs no address.
@@ -70,7 +71,9 @@ type Cache struct {
 
 // Relay tunes the outbox processor.
 type Relay struct {
-	BatchSize   int           `koanf:"batch_size"` // entries claimed at once
+	Engine      string        `koanf:"engine"`
+	Lanes       int           `koanf:"lanes"`      // relays in this process, each with its share of the outbox
+	BatchSize   int           `koanf:"batch_size"` // entries claimed at once by a lane
 	PollMin     time.Duration `koanf:"poll_min"`
 	PollMax     time.Duration `koanf:"poll_max"`
 	MaxAttempts int           `koanf:"max_attempts"` // failed publishes before an entry is dead
@@ -79,11 +82,28 @@ type Relay struct {
 	Listen      bool          `koanf:"listen"`       // for other processes' commits; else it polls for them
 }
 
+// The engines of the relay. docs/relay-engines.md compares them.
+const (
+	EngineBatch     = "batch"
+	EngineWatermill = "watermill"
+)
+
+// Watch tunes how those who watch a course hear of its events.
+type Watch struct {
+	Listen bool `koanf:"listen"` // for other processes' commits; else it polls for them
+}
+
 // Workers tunes the workers.
 type Workers struct {
 	Concurrency int           `koanf:"concurrency"` // jobs of one queue in hand at once
 	JobTimeout  time.Duration `koanf:"job_timeout"` // for one attempt
 	MaxAttempts int           `koanf:"max_attempts"`
+}
+
+// Pipeline says how courses go from stage to stage.
+type Pipeline struct {
+	Mode       domain.Pipeline `koanf:"mode"`        // of courses that name none
+	StallAfter time.Duration   `koanf:"stall_after"` // without anything happening a course fails; 0: never
 }
 
 // Retention says who cleans up, how often, and how old what goes must be.
@@ -105,14 +125,17 @@ const (
 	SchedulerOff     = "off"
 )
 
-// Documents bounds what may be uploaded.
+// Documents bounds what may be uploaded, and says what is read of it.
 type Documents struct {
-	MaxBytes int64 `koanf:"max_bytes"`
+	MaxBytes     int64 `koanf:"max_bytes"`
+	SpeakerNotes bool  `koanf:"speaker_notes"` // of presentations
 }
 
-// Generator names what writes the courses.
+// Generator names what writes the courses. Its options are the adapter's to
+// decode.
 type Generator struct {
-	Kind string `koanf:"kind"`
+	Kind    string         `koanf:"kind"`
+	Options map[string]any `koanf:"options"`
 }
 
 // GeneratorOutline is the generator inside the program.
@@ -152,11 +175,12 @@ func Default() Config {
 		Broker:   Broker{Kind: "postgres"},
 		Cache:    Cache{Kind: "memory"},
 		Relay: Relay{
-			BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
+			Engine: EngineBatch, Lanes: 2, BatchSize: 500, PollMin: time.Second, PollMax: 30 * time.Second, MaxAttempts: 5, OnDead: domain.OnDeadContinue,
 			Lease: 10 * time.Second, Listen: true,
 		},
+		Watch:    Watch{Listen: true},
 		Workers:  Workers{Concurrency: 2, JobTimeout: 5 * time.Minute, MaxAttempts: 3},
-		Pipeline: domain.PipelineAutomatic,
+		Pipeline: Pipeline{Mode: domain.PipelineAutomatic, StallAfter: 30 * time.Minute},
 		Retention: Retention{
 			Scheduler: SchedulerService, LookEvery: time.Hour, KeysEvery: day, EntriesEvery: 7 * day, EntriesAfter: 30 * day,
 			InboxEvery: 7 * day, InboxAfter: 60 * day, Batch: 1000,

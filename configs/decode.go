@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -77,6 +78,8 @@ func ofKind(from, to reflect.Value) (any, error) {
 		return nil, noSection(to.Type())
 	case kind >= reflect.Int && kind <= reflect.Int64:
 		return whole(from, to)
+	case kind == reflect.Float64:
+		return number(from)
 	case kind == reflect.Bool:
 		return boolean(from)
 	case kind == reflect.Slice && isText:
@@ -158,6 +161,14 @@ func whole(from, to reflect.Value) (any, error) {
 		return nil, fmt.Errorf("must be a whole number, not %v", from)
 	case to.OverflowInt(n):
 		return nil, fmt.Errorf("must be a whole number of %d bits, not %v", to.Type().Bits(), from)
+	}
+	return n, nil
+}
+
+func number(from reflect.Value) (any, error) {
+	n, err := strconv.ParseFloat(fmt.Sprint(from), 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return nil, fmt.Errorf("must be a number such as 2.5, not %v", from)
 	}
 	return n, nil
 }

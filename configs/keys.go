@@ -9,10 +9,15 @@ import (
 
 // The sections that only an adapter knows.
 const (
-	brokerOptions = "broker.options"
-	cacheOptions  = "cache.options"
-	oldOptions    = alsoConsume + "." + anyNumber + ".options"
+	brokerOptions    = "broker.options"
+	cacheOptions     = "cache.options"
+	generatorOptions = "generator.options"
+	oldOptions       = alsoConsume + "." + anyNumber + ".options"
 )
+
+func allOptions() []string {
+	return []string{brokerOptions, cacheOptions, generatorOptions, oldOptions}
+}
 
 // alsoConsume is the one list of sections: they are numbered from 0, so that a
 // key of one, and a variable for it, has a name like any other. anyNumber stands
@@ -36,11 +41,11 @@ func general(key string) string {
 }
 
 func isOptions(key string) bool {
-	return slices.Contains([]string{brokerOptions, cacheOptions, oldOptions}, general(key))
+	return slices.Contains(allOptions(), general(key))
 }
 
 func inOptions(key string) bool {
-	return slices.ContainsFunc([]string{brokerOptions, cacheOptions, oldOptions}, func(options string) bool {
+	return slices.ContainsFunc(allOptions(), func(options string) bool {
 		return strings.HasPrefix(general(key), options+".")
 	})
 }

@@ -24,17 +24,19 @@ const (
 
 // Request says which config to load.
 type Request struct {
-	Source       string            // a built-in name or a file's path; "" means Embedded
-	Environ      []string          // "NAME=value", as os.Environ returns
-	Flags        map[string]string // key to value, from the command line
-	BrokerKinds  []string          // the kinds there are
-	CacheKinds   []string          // likewise
-	LocalBrokers []string          // the kinds of brokers that are within one process
-	Use          Use
+	Source         string            // a built-in name or a file's path; "" means Embedded
+	Environ        []string          // "NAME=value", as os.Environ returns
+	Flags          map[string]string // key to value, from the command line
+	BrokerKinds    []string          // the kinds there are
+	CacheKinds     []string          // likewise
+	GeneratorKinds []string          // likewise
+	LocalBrokers   []string          // the kinds of brokers that are within one process
+	Use            Use
 	// DecodeBroker reads the options of a broker of one of the kinds, or says what
 	// is wrong with them. May be nil.
-	DecodeBroker func(Config, Broker) (any, error)
-	DecodeCache  func(Config) (any, error) // the same of a cache
+	DecodeBroker    func(Config, Broker) (any, error)
+	DecodeCache     func(Config) (any, error) // the same of a cache
+	DecodeGenerator func(Config) (any, error) // the same of a generator
 }
 
 // Load reads the source, then LECTERN_* variables, then flags; the later wins.
@@ -46,6 +48,7 @@ func Load(r Request) (Config, error) {
 	}
 	l := loader{known: knownKeys(), origins: in.lines, merged: koanf.New(".")}
 	l.number(in.values)
+	l.lengthen(in.values)
 	l.add(in.values)
 	l.addFile(in)
 	l.addEnviron(r.Environ)
@@ -63,17 +66,29 @@ func Load(r Request) (Config, error) {
 }
 
 // withDecoders gives a request that reads no options what it can call. Those of
-// a broker or a cache that none of the process's roles uses are not read: their
-// passwords may be kept from it.
+// what none of the process's roles uses are not read: passwords may be kept
+// from it.
 func (r Request) withDecoders(roles Roles) Request {
 	noAddresses := r.Use == ForRoles || r.Use == ForRolesSQL // they may not be there yet
-	if r.DecodeBroker == nil || noAddresses || r.Use == ForService && !roles.NeedBroker() {
+	serves := r.Use == ForService
+	if r.DecodeBroker == nil || noAddresses || serves && !roles.NeedBroker() {
 		r.DecodeBroker = func(Config, Broker) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
-	if r.DecodeCache == nil || noAddresses || r.Use == ForService && !roles.Has(RoleAPI) {
-		r.DecodeCache = func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	if noAddresses || serves && !roles.Has(RoleAPI) {
+		r.DecodeCache = nil
 	}
+	if !serves || !roles.Has(RoleWorker) {
+		r.DecodeGenerator = nil
+	}
+	r.DecodeCache, r.DecodeGenerator = orNobody(r.DecodeCache), orNobody(r.DecodeGenerator)
 	return r
+}
+
+func orNobody(decode func(Config) (any, error)) func(Config) (any, error) {
+	if decode == nil {
+		return func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
+	}
+	return decode
 }
 
 // loader gathers values, where each came from, and what is wrong with them.
@@ -91,6 +106,20 @@ func (l *loader) problem(key, format string, args ...any) {
 		place = origin + ": " + key
 	}
 	l.problems = append(l.problems, fmt.Errorf("%s: "+format, append([]any{place}, args...)...))
+}
+
+// pipelineSection may stand for its mode alone, the one thing that it once said.
+const (
+	pipelineSection = "pipeline"
+	pipelineMode    = pipelineSection + ".mode"
+)
+
+// lengthen makes `pipeline: manual` of a file the section that it is short for.
+func (l *loader) lengthen(values map[string]any) {
+	if mode, ok := values[pipelineSection].(string); ok {
+		values[pipelineSection] = map[string]any{"mode": mode}
+		l.origins[pipelineMode] = l.origins[pipelineSection]
+	}
 }
 
 // add merges nested values over those there are.
@@ -136,6 +165,9 @@ func (l *loader) addEnviron(environ []string) {
 			continue
 		}
 		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__", ".")
+		if key == pipelineSection {
+			key = pipelineMode
+		}
 		switch {
 		case !l.known.has(key) || l.known.isSection(key):
 			l.problems = append(l.problems, fmt.Errorf("%s: unknown variable; allowed: %s", name, strings.Join(l.variables(key), ", ")))

@@ -69,8 +69,8 @@ log: {level: debug}
 	require.NoError(t, err)
 	require.Equal(t, "localhost:3", got.Listen)
 	require.Equal(t, "/from/env", got.DataDir)
-	require.Equal(t, domain.PipelineManual, got.Pipeline, "an empty variable counts as not set")
-	require.Equal(t, configs.Relay{BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
+	require.Equal(t, domain.PipelineManual, got.Pipeline.Mode, "an empty variable counts as not set")
+	require.Equal(t, configs.Relay{Engine: configs.EngineBatch, Lanes: 2, BatchSize: 8, PollMin: 20 * time.Millisecond, PollMax: 30 * time.Second, MaxAttempts: 5, Lease: 10 * time.Second, OnDead: domain.OnDeadContinue}, got.Relay)
 	require.Equal(t, slog.LevelDebug, got.Log.Level)
 	require.Equal(t, map[string]any{"a": "2", "deep": map[string]any{"b": []any{"x"}}, "dsn": "postgres://x"}, got.Broker.Options)
 	require.Equal(t, configs.Cache{Kind: "redis", Options: map[string]any{"a": 3, "url": "redis://x"}}, got.Cache)
@@ -95,6 +95,28 @@ func TestAnEmptyValueLeavesTheDefault(t *testing.T) {
 	}
 }
 
+func TestThePipelinesModeMayStandForItsSection(t *testing.T) {
+	t.Parallel()
+	file := write(t, "pipeline: manual\n"+identity)
+	for name, tc := range map[string]struct {
+		file    string
+		environ []string
+		want    configs.Pipeline
+	}{
+		"in a file":            {file, nil, configs.Pipeline{Mode: domain.PipelineManual, StallAfter: 30 * time.Minute}},
+		"beside another key":   {file, []string{"LECTERN_PIPELINE__STALL_AFTER=0s"}, configs.Pipeline{Mode: domain.PipelineManual}},
+		"in a variable":        {"", []string{"LECTERN_PIPELINE=manual"}, configs.Pipeline{Mode: domain.PipelineManual, StallAfter: 30 * time.Minute}},
+		"in one over the file": {file, []string{"LECTERN_PIPELINE=automatic"}, configs.Default().Pipeline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := configs.Load(request(tc.file, tc.environ...))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got.Pipeline)
+		})
+	}
+}
+
 func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -103,23 +125,35 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		use     configs.Use
 		want    []string // each must be a line of the error
 	}{
+		"a time after which a course stands still that its job may need": {
+			text: "workers: {job_timeout: 5m}\npipeline: {mode: magic, stall_after: 9m59s}\n",
+			want: []string{
+				"FILE:2: pipeline.mode: \"magic\" is not one of automatic, manual",
+				"FILE:2: pipeline.stall_after: must be 0s (never) or twice workers.job_timeout (5m0s) or more, is 9m59s: " +
+					"a job whose worker died is begun anew by another",
+			},
+		},
+		"a mode of the pipeline by itself": {
+			text: "pipeline: magic\n",
+			want: []string{"FILE:1: pipeline.mode: \"magic\" is not one of automatic, manual"},
+		},
 		"an unknown key": {
 			text: "lissten: x\n",
-			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: lissten: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown key in a section": {
 			text: "relay:\n  poll_min: 1s\n  batchsize: 1\n",
-			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
+			want: []string{"FILE:3: relay.batchsize: unknown key; allowed here: engine, lanes, batch_size, poll_min, poll_max, max_attempts, lease, on_dead, listen"},
 		},
 		"a key in another case": {
 			text: "Listen: 127.0.0.1:1\n",
-			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+			want: []string{"FILE:1: Listen: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 				"pipeline, retention, documents, generator, identity, log"},
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
-			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
+			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__ENGINE, LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
 				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {
@@ -203,16 +237,17 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 			},
 		},
 		"values out of bounds": {
-			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\n  on_dead: drop\nworkers: {concurrency: -1}\n" +
+			text: "relay:\n  batch_size: 0\n  poll_min: 10s\n  poll_max: 5s\n  on_dead: drop\n  engine: river\nworkers: {concurrency: -1}\n" +
 				"documents:\n  max_bytes: 67108865\npipeline: sometimes\ngenerator: {kind: magic}\n",
 			want: []string{
 				"FILE:2: relay.batch_size: must be 1 to 10000, is 0",
 				"FILE:4: relay.poll_max: must be relay.poll_min (10s) or more, is 5s",
 				`FILE:5: relay.on_dead: "drop" is not one of continue, block`,
-				"FILE:6: workers.concurrency: must be 1 to 1000, is -1",
-				"FILE:8: documents.max_bytes: must be 1 to 67108864, is 67108865",
-				`FILE:9: pipeline: "sometimes" is not one of automatic, manual`,
-				`FILE:10: generator.kind: "magic" is not one of outline`,
+				`FILE:6: relay.engine: "river" is not one of batch, watermill`,
+				"FILE:7: workers.concurrency: must be 1 to 1000, is -1",
+				"FILE:9: documents.max_bytes: must be 1 to 67108864, is 67108865",
+				`FILE:10: pipeline.mode: "sometimes" is not one of automatic, manual`,
+				`FILE:11: generator.kind: "magic" is not one of openai, outline`,
 			},
 		},
 		"a clean-up that can't be": {
@@ -270,7 +305,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		"problems of the file, the environment and the rules at once": {
 			text: "oops: 1\nrelay: {batch_size: many}\nworkers: {max_attempts: 0}\n", environ: []string{"LECTERN_OUCH="},
 			want: []string{
-				"FILE:1: oops: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, workers, " +
+				"FILE:1: oops: unknown key; allowed here: listen, roles, data_dir, shutdown_timeout, shutdown_delay, postgres, broker, cache, relay, watch, workers, " +
 					"pipeline, retention, documents, generator, identity, log",
 				"LECTERN_OUCH: unknown variable; allowed: " + allVariables,
 				"FILE:2: relay.batch_size: must be a whole number, not many",
@@ -298,12 +333,12 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_POSTGRES__APP_DSN, LECTERN_POSTGRES__WORKER_DSN, LECTERN_POSTGRES__RELAY_DSN, LECTERN_POSTGRES__ROLE_PREFIX, " +
 	"LECTERN_POSTGRES__MAX_CONNS, LECTERN_BROKER__KIND, LECTERN_BROKER__OPTIONS__*, " +
 	"LECTERN_BROKER__ALSO_CONSUME__N__KIND, LECTERN_BROKER__ALSO_CONSUME__N__OPTIONS__*, " +
-	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__BATCH_SIZE, " +
-	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
-	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE, LECTERN_RETENTION__SCHEDULER, " +
+	"LECTERN_CACHE__KIND, LECTERN_CACHE__OPTIONS__*, LECTERN_RELAY__ENGINE, LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, " +
+	"LECTERN_RELAY__POLL_MIN, LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN, LECTERN_WATCH__LISTEN, LECTERN_WORKERS__CONCURRENCY, " +
+	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE__MODE, LECTERN_PIPELINE__STALL_AFTER, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
-	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_GENERATOR__KIND, " +
+	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_DOCUMENTS__SPEAKER_NOTES, LECTERN_GENERATOR__KIND, LECTERN_GENERATOR__OPTIONS__*, " +
 	"LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT, LECTERN_CONFIG"
 
 func TestAnIdentityIsNeeded(t *testing.T) {
@@ -344,7 +379,10 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 }
 
 func request(source string, environ ...string) configs.Request {
-	return configs.Request{Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"}}
+	return configs.Request{
+		Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
+		GeneratorKinds: []string{"openai", "outline"},
+	}
 }
 
 func write(t *testing.T, text string) string {

@@ -61,6 +61,11 @@ func (l Login) Read() (user, password string, err error) {
 	return user, password, nil
 }
 
+// OrFile returns the secret, or, if a file is named instead, what that holds. A
+// line's end at the end of the file is not a part of it. key names the option of
+// the file.
+func (s Secret) OrFile(key, file string) (string, error) { return orFile(key, string(s), file) }
+
 func orFile(key, given, file string) (string, error) {
 	if file == "" {
 		return given, nil

@@ -29,6 +29,13 @@ func TestALoginComesFromTheConfigOrFromFiles(t *testing.T) {
 	require.Equal(t, "u2", user)
 	require.Equal(t, "p", password)
 
+	key, err := configs.Secret("k").OrFile("key_file", "")
+	require.NoError(t, err)
+	require.Equal(t, "k", key)
+	key, err = configs.Secret("").OrFile("key_file", write(t, "k2\n"))
+	require.NoError(t, err)
+	require.Equal(t, "k2", key)
+
 	_, _, err = configs.Login{PasswordFile: "/nowhere/to/be/found"}.Read()
 	require.ErrorContains(t, err, "login.password_file")
 	require.ErrorContains(t, configs.Login{User: "u", UserFile: "f"}.Validate(), "login.user_file")

@@ -19,6 +19,7 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		TLS   configs.TLS       `koanf:"tls"`
 		Login configs.Login     `koanf:"login"`
 		Small int16             `koanf:"small"`
+		Price float64           `koanf:"price"`
 		Names map[string]string `koanf:"names"`
 	}
 	defaults := options{Name: "default", Count: 3, Wait: time.Second}
@@ -32,15 +33,18 @@ func TestOptionsAreDecodedStrictly(t *testing.T) {
 		want    options
 		says    []string
 	}{
-		"nothing":         {section: nil, want: defaults},
-		"everything":      {section: map[string]any{"name": "n", "count": 7, "wait": "2s"}, want: options{Name: "n", Count: 7, Wait: 2 * time.Second}},
-		"the environment": {section: map[string]any{"count": "7"}, want: with(func(o *options) { o.Count = 7 })},
-		"a small number":  {section: map[string]any{"small": "-3"}, want: with(func(o *options) { o.Small = -3 })},
-		"too large":       {section: map[string]any{"small": 1 << 15}, says: []string{"small: must be a whole number of 16 bits, not 32768"}},
-		"a list":          {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
-		"a list as text":  {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
-		"a section":       {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
-		"unknown keys":    {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, login, small, names"}},
+		"nothing":          {section: nil, want: defaults},
+		"everything":       {section: map[string]any{"name": "n", "count": 7, "wait": "2s"}, want: options{Name: "n", Count: 7, Wait: 2 * time.Second}},
+		"the environment":  {section: map[string]any{"count": "7"}, want: with(func(o *options) { o.Count = 7 })},
+		"a small number":   {section: map[string]any{"small": "-3"}, want: with(func(o *options) { o.Small = -3 })},
+		"too large":        {section: map[string]any{"small": 1 << 15}, says: []string{"small: must be a whole number of 16 bits, not 32768"}},
+		"a fraction":       {section: map[string]any{"price": "0.25"}, want: with(func(o *options) { o.Price = 0.25 })},
+		"a whole fraction": {section: map[string]any{"price": 3}, want: with(func(o *options) { o.Price = 3 })},
+		"no number":        {section: map[string]any{"price": "NaN"}, says: []string{"price: must be a number such as 2.5, not NaN"}},
+		"a list":           {section: map[string]any{"hosts": []any{"a:1", "b:2"}}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
+		"a list as text":   {section: map[string]any{"hosts": "a:1, b:2"}, want: with(func(o *options) { o.Hosts = []string{"a:1", "b:2"} })},
+		"a section":        {section: map[string]any{"tls": map[string]any{"enabled": "true"}}, want: with(func(o *options) { o.TLS.Enabled = true })},
+		"unknown keys":     {section: map[string]any{"nam": "n", "Count": 1}, says: []string{"unknown: Count, nam; allowed: name, count, wait, hosts, tls, login, small, price, names"}},
 		"an unknown key in a section": {
 			section: map[string]any{"tls": map[string]any{"colour": 1, "enabled": 7}},
 			says:    []string{"unknown: tls.colour; allowed: enabled, ca_file", "tls.enabled: must be true or false, not 7"},

@@ -15,6 +15,7 @@ import (
 
 // Bounds of what may be configured.
 const (
+	maxLanes       = 16 // a quarter of the outbox's partitions
 	maxBatchSize   = 10_000
 	maxConcurrency = 1000
 	maxConns       = 1000
@@ -43,11 +44,23 @@ func (l *loader) validate(c Config, r Request) {
 	l.between("workers.concurrency", int64(c.Workers.Concurrency), 1, maxConcurrency)
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
 	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
-	l.oneOf("pipeline", string(c.Pipeline), []string{string(domain.PipelineAutomatic), string(domain.PipelineManual)})
+	l.validatePipeline(c.Pipeline, c.Workers.JobTimeout)
 	l.between("documents.max_bytes", c.Documents.MaxBytes, 1, domain.MaxDocumentBytes)
-	l.oneOf("generator.kind", c.Generator.Kind, []string{GeneratorOutline})
+	l.validateKind("generator", c.Generator.Kind, r.GeneratorKinds, func() (any, error) { return r.DecodeGenerator(c) })
 	l.validateIdentity(c.Identity)
 	l.oneOf("log.format", c.Log.Format, []string{LogText, LogJSON})
+}
+
+func (l *loader) validatePipeline(p Pipeline, jobTimeout time.Duration) {
+	l.oneOf("pipeline.mode", string(p.Mode), []string{string(domain.PipelineAutomatic), string(domain.PipelineManual)})
+	if p.StallAfter == 0 {
+		return
+	}
+	l.timeBetween("pipeline.stall_after", p.StallAfter, minTime, maxRetention)
+	if p.StallAfter < 2*jobTimeout {
+		l.problem("pipeline.stall_after", "must be 0s (never) or twice workers.job_timeout (%s) or more, is %s: "+
+			"a job whose worker died is begun anew by another", jobTimeout, p.StallAfter)
+	}
 }
 
 func (l *loader) validateShutdown(c Config) {
@@ -96,8 +109,8 @@ func (l *loader) validateBrokers(c Config, r Request) {
 	}
 }
 
-// validateKind checks the kind of a broker or a cache and, where it is one of
-// those there are, its options, which it returns.
+// validateKind checks the kind of a broker, a cache or a generator and, where it
+// is one of those there are, its options, which it returns.
 func (l *loader) validateKind(section, kind string, kinds []string, decode func() (any, error)) any {
 	l.oneOf(section+".kind", kind, kinds)
 	if !slices.Contains(kinds, kind) {
@@ -121,6 +134,7 @@ func (l *loader) validateIdentity(i Identity) {
 }
 
 func (l *loader) validateRelay(r Relay) {
+	l.between("relay.lanes", int64(r.Lanes), 1, maxLanes)
 	l.between("relay.batch_size", int64(r.BatchSize), 1, maxBatchSize)
 	l.time("relay.poll_min", r.PollMin)
 	l.timeBetween("relay.poll_max", r.PollMax, minTime, maxPoll)
@@ -130,6 +144,7 @@ func (l *loader) validateRelay(r Relay) {
 	l.between("relay.max_attempts", int64(r.MaxAttempts), 1, maxAttempts)
 	l.timeBetween("relay.lease", r.Lease, minLease, maxLease)
 	l.oneOf("relay.on_dead", string(r.OnDead), []string{string(domain.OnDeadContinue), string(domain.OnDeadBlock)})
+	l.oneOf("relay.engine", r.Engine, []string{EngineBatch, EngineWatermill})
 }
 
 func (l *loader) validateRetention(r Retention, p Postgres) {

@@ -20,6 +20,10 @@ type Format string
 const (
 	FormatPDF      Format = "pdf"
 	FormatDOCX     Format = "docx"
+	FormatPPTX     Format = "pptx"
+	FormatXLSX     Format = "xlsx"
+	FormatODT      Format = "odt"
+	FormatEPUB     Format = "epub"
 	FormatMarkdown Format = "md"
 	FormatText     Format = "txt"
 	FormatHTML     Format = "html"
@@ -27,7 +31,9 @@ const (
 
 // Formats returns every format.
 func Formats() []Format {
-	return []Format{FormatPDF, FormatDOCX, FormatMarkdown, FormatText, FormatHTML}
+	return []Format{
+		FormatPDF, FormatDOCX, FormatPPTX, FormatXLSX, FormatODT, FormatEPUB, FormatMarkdown, FormatText, FormatHTML,
+	}
 }
 
 // DocumentStatus says how far a document has come.
@@ -102,8 +108,8 @@ const (
 // Block is a run of text with one role, free of markup, trimmed, valid UTF-8.
 type Block struct {
 	Kind  BlockKind `json:"kind"`
-	Level int       `json:"level,omitempty"` // of a heading: 1 is the highest
-	Page  int       `json:"page,omitempty"`  // from 1, where the format has pages
+	Level int       `json:"level,omitempty"` // of a heading: 1 is the highest; of a list item: how many items it stands under
+	Page  int       `json:"page,omitempty"`  // from 1, where the format has pages or slides
 	Text  string    `json:"text"`
 }
 

@@ -63,7 +63,7 @@ func FuzzOutboxEntry(f *testing.F) {
 	at := noon()
 	full := storedEntry()
 	full.ProcessedAt, full.NextAttemptAt, full.LastError = &at, &at, "no broker"
-	full.Options = domain.JobOptions{NotBefore: &at, MaxAttempts: 5, Attempt: 1}
+	full.Options = domain.JobOptions{NotBefore: &at, MaxAttempts: 5, Priority: 9, Attempt: 1}
 	fuzzStored(f, domain.NewOutboxEntry, func(t *testing.T, e domain.OutboxEntry) {
 		t.Helper()
 		queue := utf8.RuneCountInString(string(e.Queue))
@@ -71,6 +71,7 @@ func FuzzOutboxEntry(f *testing.F) {
 		require.True(t, queue >= 1 && queue <= 100 && !strings.Contains(string(e.Queue), "\x00"), "%q", e.Queue)
 		require.True(t, e.ProcessedAt == nil || e.DeadAt == nil)
 		require.True(t, e.Options.MaxAttempts >= 0 && e.Options.MaxAttempts <= 100 && e.Options.Attempt >= 0 && e.Options.Attempt <= 100)
+		require.True(t, e.Options.Priority >= 0 && e.Options.Priority <= 9)
 		requireObject(t, e.Data)
 	}, storedEntry(), full)
 }

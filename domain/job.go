@@ -76,6 +76,9 @@ const (
 // MaxAttempts bounds the attempts that a job or the config may ask for.
 const MaxAttempts = 100
 
+// MaxPriority is the priority of the most urgent jobs.
+const MaxPriority = 9
+
 // JobOptions say how a job is delivered. The zero value is the default.
 type JobOptions struct {
 	// NotBefore keeps the job parked in the outbox until then; in the years
@@ -83,6 +86,10 @@ type JobOptions struct {
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	// MaxAttempts bounds the worker's attempts; 0 means the config's.
 	MaxAttempts int `json:"max_attempts,omitempty"`
+	// Priority lets the job leave the outbox before others, together with what
+	// comes before it in its course: 0, the default, to MaxPriority, the most
+	// urgent. It never changes the order within a course.
+	Priority int `json:"priority,omitempty"`
 	// Attempt counts the worker's attempts so far: 0 for the first.
 	Attempt int `json:"attempt,omitempty"`
 }
@@ -93,6 +100,7 @@ func (o JobOptions) Validate() error {
 	return cmp.Or(
 		checkYear("not_before", o.NotBefore),
 		checkBetween("max_attempts", o.MaxAttempts, 0, MaxAttempts),
+		checkBetween("priority", o.Priority, 0, MaxPriority),
 		checkBetween("attempt", o.Attempt, 0, MaxAttempts),
 	)
 }

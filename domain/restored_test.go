@@ -38,6 +38,7 @@ func TestEntryNamesTheFieldThatBreaksARule(t *testing.T) {
 		"job_data":                 func(e *domain.OutboxEntry) { e.Data = json.RawMessage(`[]`) },
 		"job_options.not_before":   func(e *domain.OutboxEntry) { e.Options.NotBefore = never() },
 		"job_options.max_attempts": func(e *domain.OutboxEntry) { e.Options.MaxAttempts = 101 },
+		"job_options.priority":     func(e *domain.OutboxEntry) { e.Options.Priority = 10 },
 		"job_options.attempt":      func(e *domain.OutboxEntry) { e.Options.Attempt = -1 },
 		"created_at":               func(e *domain.OutboxEntry) { e.CreatedAt = time.Time{} },
 		"processed_at":             func(e *domain.OutboxEntry) { e.ProcessedAt = never() },
@@ -246,13 +247,15 @@ func TestJobOptionsAreBounded(t *testing.T) {
 		"after 9999":         {"options.not_before", domain.JobOptions{NotBefore: never()}},
 		"101 attempts":       {"options.max_attempts", domain.JobOptions{MaxAttempts: 101}},
 		"-1 attempts":        {"options.max_attempts", domain.JobOptions{MaxAttempts: -1}},
+		"priority 10":        {"options.priority", domain.JobOptions{Priority: 10}},
+		"priority -1":        {"options.priority", domain.JobOptions{Priority: -1}},
 		"the 101st attempt":  {"options.attempt", domain.JobOptions{Attempt: 101}},
 		"an attempt below 0": {"options.attempt", domain.JobOptions{Attempt: -1}},
 	} {
 		_, err := domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(`{}`), tt.options)
 		require.ErrorIs(t, err, &domain.Error{Reason: domain.ReasonInvalidField, Field: tt.field}, name)
 	}
-	j, err := domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(`{}`), domain.JobOptions{NotBefore: &local, MaxAttempts: 100, Attempt: 100})
+	j, err := domain.NewJob(uuid.New(), domain.QueueSummarization, json.RawMessage(`{}`), domain.JobOptions{NotBefore: &local, MaxAttempts: 100, Priority: 9, Attempt: 100})
 	require.NoError(t, err)
 	require.Equal(t, noon(), *j.Options.NotBefore, "in UTC")
 

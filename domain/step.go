@@ -15,6 +15,7 @@ type Delivery struct {
 	Attempt  int // attempts before this one
 	// MaxAttempts bounds the attempts at this job; 0 means the config's.
 	MaxAttempts int
+	Priority    int // that the job had in the outbox
 	Data        JobData
 }
 

@@ -100,7 +100,7 @@ var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 func serve(t *testing.T, dir string, env ...string) *server {
 	t.Helper()
 	s := &server{log: &tail{}, done: make(chan error, 1)}
-	s.cmd = command(context.Background(), dir, append(env, "LECTERN_LISTEN=127.0.0.1:0"), "serve")
+	s.cmd = command(context.Background(), dir, append([]string{"LECTERN_LISTEN=127.0.0.1:0"}, env...), "serve")
 	output, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
 	s.cmd.Stdout = s.log

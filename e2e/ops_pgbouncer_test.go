@@ -191,7 +191,7 @@ func (d deployment) listeners() (count int) {
 func TestOpsEverythingWorksThroughPgBouncerInTransactionMode(t *testing.T) {
 	t.Parallel()
 	d := bounced(t)
-	env := append(d.config(onPostgres(firstSchema).variables(t, d.db), nil), "LECTERN_RELAY__LISTEN=false", "LECTERN_RELAY__POLL_MAX=30s")
+	env := append(d.config(onPostgres(firstSchema).variables(t, d.db), nil), "LECTERN_RELAY__LISTEN=false", "LECTERN_WATCH__LISTEN=false", "LECTERN_RELAY__POLL_MAX=30s")
 	output, err := command(t.Context(), d.dir, env, "config", "check").CombinedOutput()
 	require.NoError(t, err, string(output))
 	require.NotContains(t, string(output), "warning")
@@ -208,7 +208,7 @@ func TestOpsAPgBouncerThatKeepsNoStatementsIsSaidToBeTheReason(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t, firstSchema)
 	d.db = startPgBouncer(t, d.db)
-	env := append(d.config(onPostgres(firstSchema).variables(t, d.db), nil), "LECTERN_RELAY__LISTEN=false")
+	env := append(d.config(onPostgres(firstSchema).variables(t, d.db), nil), "LECTERN_RELAY__LISTEN=false", "LECTERN_WATCH__LISTEN=false")
 	eventually(t, "a statement that is prepared already", patience, func() bool {
 		output, err := command(t.Context(), d.dir, env, "config", "check").CombinedOutput()
 		if err == nil {
@@ -226,6 +226,7 @@ func TestOpsListeningThroughPgBouncerIsWarnedOfAndNothingStops(t *testing.T) {
 	output, err := command(t.Context(), d.dir, env, "config", "check").CombinedOutput()
 	require.NoError(t, err, "a warning is no failure: %s", output)
 	require.Regexp(t, `(?m)^postgres.relay_dsn +warning +.*set relay.listen to false`, string(output))
+	require.Regexp(t, `(?m)^postgres.app_dsn +warning +.*set watch.listen to false`, string(output))
 	a := d.serve(env)
 	eventually(t, "a warning that says what to do", patience, func() bool {
 		return strings.Contains(a.server.log.String(), "set relay.listen to false")
@@ -243,7 +244,7 @@ func TestOpsARelayBesidePgBouncerListensAndTheOthersNotifyThroughIt(t *testing.T
 	require.NoError(t, err)
 	direct.Relay = at(t, d.db.Relay, through.Host)
 	d.db = &direct
-	a := d.serve(d.config(onPostgres(firstSchema).variables(t, d.db), nil))
+	a := d.serve(append(d.config(onPostgres(firstSchema).variables(t, d.db), nil), "LECTERN_WATCH__LISTEN=false"))
 	eventually(t, "a session that listens", patience, func() bool { return d.listeners() == 1 })
 	makeCourses(a)
 	require.NoError(t, a.server.stop(t, syscall.SIGTERM))

@@ -35,6 +35,7 @@ const (
 type fleet struct {
 	deployment
 	redis   *redis.Client
+	proxy   *stack.Proxy // by which the processes reach Redis
 	env     []string
 	servers []*server
 	courses []uuid.UUID
@@ -44,7 +45,7 @@ type fleet struct {
 // fleetQueues are those that the jobs go to, in turn.
 func fleetQueues() []string { return []string{"structure-analysis", "summarization"} }
 
-func newFleet(t *testing.T, d deployment, relays int) *fleet {
+func newFleet(t *testing.T, d deployment, relays int, more ...string) *fleet {
 	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -61,11 +62,14 @@ func newFleet(t *testing.T, d deployment, relays int) *fleet {
 		// A group that never acknowledges: what it has not seen stays on the stream.
 		require.NoError(t, f.redis.XGroupCreateMkStream(t.Context(), stream(queue), "witness", "0").Err())
 	}
+	f.proxy = stack.NewProxy(t, options["ADDRESSES"])
+	options["ADDRESSES"] = f.proxy.Addr()
 	pairs := []string{"KIND=redis"}
 	for name, value := range options {
 		pairs = append(pairs, "OPTIONS__"+name+"="+value)
 	}
 	f.env = append(d.config(pairs, nil), "LECTERN_RELAY__LEASE=1s", "LECTERN_RELAY__BATCH_SIZE=100")
+	f.env = append(f.env, more...)
 	f.addCourses()
 	for range relays {
 		f.servers = append(f.servers, f.start())
@@ -316,7 +320,7 @@ func (f *fleet) others(frozen int) {
 	f.t.Helper()
 	eventually(f.t, fmt.Sprintf("relay %d's leases have passed to another", frozen), patience, func() bool {
 		var holders int
-		f.query(&holders, `select count(distinct holder) from lectern.leases where expires_at > now()`)
+		f.query(&holders, `select count(distinct substring(holder from '(.*)/')) from lectern.leases where expires_at > now()`)
 		return holders == 1
 	})
 }

@@ -3,6 +3,7 @@ package migrations_test
 import (
 	"database/sql"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -63,11 +64,13 @@ func goUpAndDownTwice(t *testing.T, db *sql.DB) {
 	m := migrator(t, db, migrations.DefaultRolePrefix)
 	latest, err := migrations.Latest()
 	require.NoError(t, err)
+	files, err := filepath.Glob("[0-9]*.sql")
+	require.NoError(t, err)
 
 	for range 2 {
 		applied, err := m.Up(t.Context())
 		require.NoError(t, err)
-		require.Len(t, applied, int(latest))
+		require.Len(t, applied, len(files))
 		status, err := m.Status(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, migrations.Status{Current: latest, Latest: latest}, status)

@@ -22,6 +22,7 @@ const (
 	MetaRun         = "run"            // the course's run, decimal
 	MetaAttempt     = "attempt"        // the worker's attempts before this one, decimal
 	MetaMaxAttempts = "max-attempts"   // how many the job may have, decimal; 0 means the config's
+	MetaPriority    = "priority"       // that the job had in the outbox, 0 to 9; absent when it is 0
 )
 
 // Metadata keys that a dead letter has besides those of the message it was.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"lectern/domain"
 )
 
@@ -11,10 +13,16 @@ import (
 // of its entries, is in one of them for good.
 const OutboxPartitions = 64
 
+// PartitionOf returns a course's partition: the low six bits of its id, which are
+// random.
+func PartitionOf(course uuid.UUID) int16 { return int16(course[len(course)-1] % OutboxPartitions) }
+
 // Lease is what a relay holds of the outbox, as it was at one moment. It is a
 // value: what is claimed under it is settled under it.
 type Lease struct {
 	Partitions []LeasedPartition
+	// Suspect says that there may be suspect entries among them.
+	Suspect bool
 }
 
 // LeasedPartition is one partition with its fencing token, which rises whenever
@@ -52,10 +60,15 @@ type Outbox interface {
 	GiveBack(ctx context.Context, holder string) error
 
 	// Claim returns up to limit ready entries of the lease's partitions that it
-	// still holds, in commit order within each course. It first makes ready
-	// what is due again. It does not mark what it returns: what is not settled
-	// is claimed again. While there are suspect entries it returns one of them,
-	// alone.
+	// Claim returns up to limit ready entries of the lease's partitions that it
+	// still holds, in commit order within each course. An entry with a priority
+	// leaves before less urgent ones, together with what is ready before it in
+	// its course; a fifth of the limit, rounded up, goes to the oldest entries
+	// whatever their priority. It first makes ready what is due again there. It
+	// does not mark what it returns: what is not settled is claimed again. Under
+	// a lease that is Suspect it returns one of the suspect entries, alone, while
+	// there are any. Should its process die before that is settled, the death
+	// counts against the entry: so the process has nothing else in hand then.
 	Claim(ctx context.Context, lease Lease, limit int) (Claimed, error)
 
 	// Settle records what became of entries claimed under a lease. Entries
@@ -66,7 +79,9 @@ type Outbox interface {
 	Settle(ctx context.Context, lease Lease, s domain.Settlement) error
 
 	// NextDue returns how long it is, by the database's clock, until the next
-	// parked entry is due, 0 or less for one that is and a day at most; false if none will be.
+	// parked entry of the partitions that were claimed from last, or of all before
+	// a claim, is due, 0 or
+	// less for one that is and a day at most; false if none will be.
 	NextDue(ctx context.Context) (time.Duration, bool, error)
 
 	// Stats counts the table, not a batch.

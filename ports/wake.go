@@ -1,14 +1,24 @@
 package ports
 
-import "context"
+import (
+	"context"
 
-// EntryNotifier tells other processes that the outbox has new entries. It may be
-// called by several goroutines.
-type EntryNotifier interface {
-	// NotifyEntries tells whoever listens just now. It says nothing of which
-	// entries, so one call does for many commits. It is called after they
-	// committed, and is no part of their transactions.
-	NotifyEntries(ctx context.Context) error
+	"github.com/google/uuid"
+)
+
+// News is what a process has committed, for others to hear.
+type News struct {
+	Entries bool        // the outbox has new entries
+	Courses []uuid.UUID // have new events
+}
+
+// Notifier tells other processes what this one committed. It may be called by
+// several goroutines.
+type Notifier interface {
+	// Notify tells whoever listens just now. Of entries it does not say which, so
+	// one call does for many commits. It is called after they committed, and is
+	// no part of their transactions.
+	Notify(ctx context.Context, n News) error
 }
 
 // EntryListener hears of the entries that other processes commit.
@@ -19,4 +29,11 @@ type EntryListener interface {
 	// when it ended, else why nothing is heard any more, also when the network or
 	// a pooler swallows everything without a word.
 	ListenForEntries(ctx context.Context, ready, heard func()) error
+}
+
+// EventListener hears of the events that other processes commit.
+type EventListener interface {
+	// ListenForEvents is ListenForEntries for events: heard is given the courses
+	// that have new ones.
+	ListenForEvents(ctx context.Context, ready func(), heard func(courses ...uuid.UUID)) error
 }

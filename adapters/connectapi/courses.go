@@ -3,6 +3,7 @@ package connectapi
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -68,8 +69,12 @@ func (s courseService) GetCourse(
 	if err != nil {
 		return nil, err
 	}
+	progress, err := s.progress(ctx, id, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
 	return connect.NewResponse(&lecternv1.GetCourseResponse{
-		Course: course, Documents: each(documents, documentToProto),
+		Course: course, Documents: each(documents, documentToProto), Progress: progressToProto(progress),
 	}), nil
 }
 
@@ -152,7 +157,7 @@ func jobRequests(jobs []*lecternv1.JobRequest) ([]app.JobRequest, error) {
 }
 
 func jobOptions(field string, o *lecternv1.JobOptions) (domain.JobOptions, error) {
-	options := domain.JobOptions{MaxAttempts: int(o.GetMaxAttempts())}
+	options := domain.JobOptions{MaxAttempts: int(o.GetMaxAttempts()), Priority: int(o.GetPriority())}
 	if t := o.GetNotBefore(); t != nil {
 		if err := t.CheckValid(); err != nil {
 			return domain.JobOptions{}, domain.Invalid(field+".not_before", "must be a time in the years 1970 to 9999")

@@ -224,7 +224,7 @@ func TestInitializeFSMPassesItsJobsInOrder(t *testing.T) {
 				CourseID: id, Key: key, State: domain.StateStage2Init, Metadata: json.RawMessage(`{"note":"<b>"}`),
 				Jobs: []app.JobRequest{
 					{Queue: domain.QueueDocumentProcessing, Data: json.RawMessage(`{"list":[1,null,"x"],"n":1.5}`)},
-					{Queue: domain.QueueSummarization, Data: json.RawMessage(`{}`), Options: domain.JobOptions{NotBefore: &notBefore, MaxAttempts: 3}},
+					{Queue: domain.QueueSummarization, Data: json.RawMessage(`{}`), Options: domain.JobOptions{NotBefore: &notBefore, MaxAttempts: 3, Priority: 9}},
 				},
 			}, r)
 			return result(id), nil
@@ -241,7 +241,7 @@ func TestInitializeFSMPassesItsJobsInOrder(t *testing.T) {
 					},
 					{
 						Queue: lecternv1.Queue_QUEUE_SUMMARIZATION, Data: object(t, nil),
-						Options: &lecternv1.JobOptions{NotBefore: timestamppb.New(notBefore), MaxAttempts: 3},
+						Options: &lecternv1.JobOptions{NotBefore: timestamppb.New(notBefore), MaxAttempts: 3, Priority: 9},
 					},
 				},
 			}))

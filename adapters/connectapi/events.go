@@ -33,6 +33,10 @@ func eventToProto(e domain.Event) (*lecternv1.Event, error) {
 	return event, nil
 }
 
+func progressToProto(p domain.Progress) *lecternv1.Progress {
+	return &lecternv1.Progress{Percent: int32(p.Percent()), Words: p.String()}
+}
+
 func eventDataToProto(raw json.RawMessage) (*lecternv1.EventData, error) {
 	if len(raw) == 0 {
 		return &lecternv1.EventData{}, nil

@@ -77,6 +77,9 @@ func (f fakeCourses) Watch(ctx context.Context, c domain.Identity, id uuid.UUID,
 }
 
 func (f fakeCourses) Events(ctx context.Context, c domain.Identity, id uuid.UUID, after int64, limit int) ([]domain.Event, error) {
+	if f.events == nil {
+		return nil, nil
+	}
 	return f.events(ctx, c, id, after, limit)
 }
 

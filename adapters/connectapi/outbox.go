@@ -73,7 +73,9 @@ func (s outboxService) GetEntry(
 	if entry.Data, err = structFromJSON(e.Data); err != nil {
 		return nil, fmt.Errorf("read data of entry %s: %w", e.ID, err)
 	}
-	entry.Options = &lecternv1.JobOptions{MaxAttempts: int32(e.Options.MaxAttempts), NotBefore: timeToProto(e.Options.NotBefore)}
+	entry.Options = &lecternv1.JobOptions{
+		MaxAttempts: int32(e.Options.MaxAttempts), NotBefore: timeToProto(e.Options.NotBefore), Priority: int32(e.Options.Priority),
+	}
 	return connect.NewResponse(&lecternv1.GetEntryResponse{Entry: entry}), nil
 }
 

@@ -70,7 +70,7 @@ func deadEntry() domain.OutboxEntry {
 	at := time.Date(2026, 11, 25, 3, 0, 0, 0, time.UTC)
 	return domain.OutboxEntry{
 		ID: uuid.New(), CourseID: uuid.New(), Run: 2, Queue: domain.QueueSummarization, Seq: 7, CreatedAt: at, DeadAt: &at,
-		Attempts: 5, LastError: "too large", Data: []byte(`{"course_id": "x"}`), Options: domain.JobOptions{MaxAttempts: 3, NotBefore: &at},
+		Attempts: 5, LastError: "too large", Data: []byte(`{"course_id": "x"}`), Options: domain.JobOptions{MaxAttempts: 3, NotBefore: &at, Priority: 7},
 	}
 }
 
@@ -125,6 +125,7 @@ func TestAnEntryIsShownWithItsJob(t *testing.T) {
 	require.Nil(t, shown.GetProcessedAt())
 	require.Equal(t, "x", shown.GetData().AsMap()["course_id"])
 	require.Equal(t, int32(3), shown.GetOptions().GetMaxAttempts())
+	require.Equal(t, int32(7), shown.GetOptions().GetPriority())
 	require.Equal(t, *e.Options.NotBefore, shown.GetOptions().GetNotBefore().AsTime())
 
 	_, err = c.GetEntry(t.Context(), connect.NewRequest(&lecternv1.GetEntryRequest{OutboxId: uuid.NewString()}))

@@ -76,6 +76,7 @@ func moreBrokenRules(t *testing.T, id string) map[string]brokenRule {
 		"job before 1970":         job("jobs[0].options.not_before", nil, &lecternv1.JobOptions{NotBefore: &timestamppb.Timestamp{Seconds: -1}}),
 		"job after 9999":          job("jobs[0].options.not_before", nil, &lecternv1.JobOptions{NotBefore: &timestamppb.Timestamp{Seconds: 253402300800}}),
 		"101 attempts":            job("jobs[0].options.max_attempts", nil, &lecternv1.JobOptions{MaxAttempts: 101}),
+		"priority 10":             job("jobs[0].options.priority", nil, &lecternv1.JobOptions{Priority: 10}),
 		"job data nested too far": job("jobs[0].data", deep, nil),
 		"NUL in a key of data":    job("jobs[0].data", map[string]any{"\x00": 1}, nil),
 		"metadata with a NUL": {&lecternv1.InitializeFSMRequest{

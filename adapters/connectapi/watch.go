@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 
 	"connectrpc.com/connect"
@@ -13,8 +14,8 @@ import (
 	"lectern/domain"
 )
 
-// snapshotBatch is how many events of a snapshot are read at a time.
-const snapshotBatch = 500
+// eventBatch is how many events are read at a time.
+const eventBatch = 500
 
 // errStopping ends streams when the server stops.
 var errStopping = domain.Errorf(domain.ReasonUnavailable,
@@ -54,15 +55,20 @@ func (s courseService) WatchCourse(
 	if err != nil {
 		return err
 	}
+	progress, err := s.progress(ctx, id, req.Msg.GetAfterEventNo())
+	if err != nil {
+		return err
+	}
 	send := func(e domain.Event) error {
 		event, err := eventToProto(e)
 		if err != nil {
 			return err
 		}
-		return stream.Send(&lecternv1.WatchCourseResponse{Event: event})
+		progress = progress.After(e)
+		return stream.Send(&lecternv1.WatchCourseResponse{Event: event, Progress: progressToProto(progress)})
 	}
 	if req.Msg.GetSnapshotOnly() {
-		return s.snapshot(ctx, id, req.Msg.GetAfterEventNo(), send)
+		return s.eachEvent(ctx, id, req.Msg.GetAfterEventNo(), math.MaxInt64, send)
 	}
 	ctx, cancel := s.serving.bind(ctx)
 	defer cancel()
@@ -77,21 +83,33 @@ func (s courseService) WatchCourse(
 	return err
 }
 
-// snapshot sends the events that there are.
-func (s courseService) snapshot(ctx context.Context, id uuid.UUID, after int64, send func(domain.Event) error) error {
-	for {
-		events, err := s.courses.Events(ctx, caller(ctx), id, after, snapshotBatch)
+// progress is how far a course's run had come with an event.
+func (s courseService) progress(ctx context.Context, id uuid.UUID, upto int64) (domain.Progress, error) {
+	var progress domain.Progress
+	err := s.eachEvent(ctx, id, 0, upto, func(e domain.Event) error {
+		progress = progress.After(e)
+		return nil
+	})
+	return progress, err
+}
+
+// eachEvent hands over the events that there are, after one up to another.
+func (s courseService) eachEvent(ctx context.Context, id uuid.UUID, after, upto int64, see func(domain.Event) error) error {
+	for after < upto {
+		limit := int(min(eventBatch, upto-after))
+		events, err := s.courses.Events(ctx, caller(ctx), id, after, limit)
 		if err != nil {
 			return fmt.Errorf("read events: %w", err)
 		}
 		for _, e := range events {
-			if err := send(e); err != nil {
+			if err := see(e); err != nil {
 				return fmt.Errorf("send event: %w", err)
 			}
 			after = e.No
 		}
-		if len(events) < snapshotBatch {
+		if len(events) < limit {
 			return nil
 		}
 	}
+	return nil
 }

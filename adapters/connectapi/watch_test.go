@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -133,6 +134,55 @@ func TestASnapshotHasAllEventsAndEnds(t *testing.T) {
 	for i, e := range events {
 		require.EqualValues(t, i+4, e.GetEventNo())
 	}
+}
+
+// Whoever goes on after an event is told the same as who saw all of them.
+func TestProgressComesWithEachEventAndWithTheCourse(t *testing.T) {
+	t.Parallel()
+	id := uuid.Must(uuid.NewV7())
+	var history []domain.Event
+	for i, state := range []domain.State{domain.StateStage4Init, domain.StateStage4Analyzing, domain.StateStage4Complete, domain.StateStage5Init} {
+		data, err := json.Marshal(domain.EventData{To: state})
+		require.NoError(t, err)
+		history = append(history, domain.Event{No: int64(i + 1), CourseID: id, Type: domain.EventStateTransitioned, Data: data})
+	}
+	c := client(t, start(t, connectapi.Config{Courses: fakeCourses{
+		get: func(context.Context, domain.Identity, uuid.UUID) (domain.Course, []domain.Document, error) {
+			return domain.Course{ID: id}, nil, nil
+		},
+		events: func(_ context.Context, _ domain.Identity, _ uuid.UUID, after int64, limit int) ([]domain.Event, error) {
+			events := history[after:]
+			return events[:min(limit, len(events))], nil
+		},
+		watch: func(_ context.Context, _ domain.Identity, _ uuid.UUID, after int64, send func(domain.Event) error) error {
+			for _, e := range history[after:] {
+				if err := send(e); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}}).url)
+	want := []string{"0 Waiting for a worker: planning the course", "3 Planning the course", "33 The course is planned", "33 Waiting for a worker: writing the course"}
+	for _, snapshot := range []bool{false, true} {
+		for after := range int64(4) {
+			stream, err := c.WatchCourse(t.Context(), connect.NewRequest(&lecternv1.WatchCourseRequest{
+				CourseId: id.String(), AfterEventNo: after, SnapshotOnly: snapshot,
+			}))
+			require.NoError(t, err)
+			var got []string
+			for stream.Receive() {
+				p := stream.Msg().GetProgress()
+				got = append(got, fmt.Sprint(p.GetPercent(), " ", p.GetWords()))
+			}
+			require.NoError(t, stream.Err())
+			require.NoError(t, stream.Close())
+			require.Equal(t, want[after:], got)
+		}
+	}
+	got, err := c.GetCourse(t.Context(), connect.NewRequest(&lecternv1.GetCourseRequest{CourseId: id.String()}))
+	require.NoError(t, err)
+	require.Equal(t, want[3], fmt.Sprint(got.Msg.GetProgress().GetPercent(), " ", got.Msg.GetProgress().GetWords()))
 }
 
 func TestAWatchThatFailsSaysWhy(t *testing.T) {

@@ -40,7 +40,7 @@ const maxKeyPhrases = 20
 
 // Summarize returns three to six sentences of the text, in its order, and up
 // to 20 key phrases; fewer, or nothing, where the text holds no more.
-func (g *Generator) Summarize(ctx context.Context, text domain.Text) (domain.Summary, error) {
+func (g *Generator) Summarize(ctx context.Context, text domain.Text, _ *domain.Usage) (domain.Summary, error) {
 	if err := ctx.Err(); err != nil {
 		return domain.Summary{}, fmt.Errorf("summarize text: %w", err)
 	}
@@ -50,7 +50,7 @@ func (g *Generator) Summarize(ctx context.Context, text domain.Text) (domain.Sum
 
 // Analyze plans the course from the documents' headings, or from its title
 // when no document has text.
-func (g *Generator) Analyze(ctx context.Context, c domain.Course, docs []domain.Document) (domain.Analysis, error) {
+func (g *Generator) Analyze(ctx context.Context, c domain.Course, docs []domain.Document, _ *domain.Usage) (domain.Analysis, error) {
 	if err := ctx.Err(); err != nil {
 		return domain.Analysis{}, fmt.Errorf("analyze course: %w", err)
 	}
@@ -61,7 +61,9 @@ func (g *Generator) Analyze(ctx context.Context, c domain.Course, docs []domain.
 // Generate writes the course that the analysis plans. Sections and lessons of
 // an analysis that Analyze did not make, or that somebody edited, are kept:
 // their text is found by their sources. An empty analysis stands for Analyze's.
-func (g *Generator) Generate(ctx context.Context, c domain.Course, a domain.Analysis, docs []domain.Document) (domain.Structure, error) {
+func (g *Generator) Generate(
+	ctx context.Context, c domain.Course, a domain.Analysis, docs []domain.Document, _ *domain.Usage,
+) (domain.Structure, error) {
 	if err := ctx.Err(); err != nil {
 		return domain.Structure{}, fmt.Errorf("generate course: %w", err)
 	}

@@ -74,9 +74,10 @@ func course(t require.TestingT, title, language string, style domain.Style, less
 
 func generate(t *testing.T, g *outlinegen.Generator, c domain.Course, docs []domain.Document) domain.Structure {
 	t.Helper()
-	a, err := g.Analyze(t.Context(), c, docs)
+	a, err := g.Analyze(t.Context(), c, docs, new(domain.Usage))
 	require.NoError(t, err)
-	s, err := g.Generate(t.Context(), c, a, docs)
+	require.NoError(t, a.Validate())
+	s, err := g.Generate(t.Context(), c, a, docs, new(domain.Usage))
 	require.NoError(t, err)
 	require.NoError(t, s.Validate())
 	return s
@@ -183,7 +184,7 @@ func TestCourseIsWordedInItsLanguageWhateverItsSources(t *testing.T) {
 func TestSummaryIsWholeSentencesOfTheText(t *testing.T) {
 	t.Parallel()
 	doc := samples(t)[0]
-	s, err := newGenerator(t).Summarize(t.Context(), *doc.Text)
+	s, err := newGenerator(t).Summarize(t.Context(), *doc.Text, new(domain.Usage))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(s.KeyPhrases), 8)
 	require.LessOrEqual(t, len(s.KeyPhrases), 20)
@@ -213,9 +214,10 @@ func TestAnyDocumentsGiveAValidCourse(t *testing.T) {
 		}
 		c := course(t, "Go", rapid.SampledFrom([]string{"en", "ru", "fr", "xx"}).Draw(t, "language"),
 			rapid.SampledFrom(domain.Styles()).Draw(t, "style"), rapid.SampledFrom([]int{0, 10, 40, 200}).Draw(t, "lessons"))
-		a, err := g.Analyze(t.Context(), c, docs)
+		a, err := g.Analyze(t.Context(), c, docs, new(domain.Usage))
 		require.NoError(t, err)
-		s, err := g.Generate(t.Context(), c, a, docs)
+		require.NoError(t, a.Validate())
+		s, err := g.Generate(t.Context(), c, a, docs, new(domain.Usage))
 		require.NoError(t, err)
 		require.NoError(t, s.Validate())
 	})

@@ -26,7 +26,7 @@ func TestTopicIsWhatTheTitleIsAbout(t *testing.T) {
 		"The complete guide to Go":             "Go",
 		"Go":                                   "Go",
 	} {
-		a, err := g.Analyze(t.Context(), course(t, title, "ru", "", 0), nil)
+		a, err := g.Analyze(t.Context(), course(t, title, "ru", "", 0), nil, new(domain.Usage))
 		require.NoError(t, err)
 		require.Equal(t, want, a.Topics[0])
 	}
@@ -36,7 +36,7 @@ func TestHeadingsLoseTheirNumbersAndGenericOnesAreNoLessons(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("testdata/pchely.md")
 	require.NoError(t, err)
-	a, err := newGenerator(t).Analyze(t.Context(), course(t, "Пасека", "ru", "", 0), []domain.Document{document("a.md", string(source))})
+	a, err := newGenerator(t).Analyze(t.Context(), course(t, "Пасека", "ru", "", 0), []domain.Document{document("a.md", string(source))}, new(domain.Usage))
 	require.NoError(t, err)
 	var titles []string
 	for _, s := range a.Sections {
@@ -83,7 +83,7 @@ func TestSameHeadingInTwoDocumentsIsOneLesson(t *testing.T) {
 		}
 		docs = append(docs, document(name, b.String()))
 	}
-	a, err := newGenerator(t).Analyze(t.Context(), course(t, "Цены", "ru", "", 0), docs)
+	a, err := newGenerator(t).Analyze(t.Context(), course(t, "Цены", "ru", "", 0), docs, new(domain.Usage))
 	require.NoError(t, err)
 	found := 0
 	for _, s := range a.Sections {
@@ -120,7 +120,7 @@ func TestAnyAnalysisGivesAValidCourse(t *testing.T) {
 			a.Sections = append(a.Sections, s)
 		}
 		c := course(t, "Go", rapid.SampledFrom([]string{"en", "ru", "xx"}).Draw(t, "language"), rapid.SampledFrom(domain.Styles()).Draw(t, "style"), 0)
-		s, err := g.Generate(t.Context(), c, a, docs)
+		s, err := g.Generate(t.Context(), c, a, docs, new(domain.Usage))
 		require.NoError(t, err)
 		require.NoError(t, s.Validate())
 	})
@@ -136,9 +136,9 @@ func BenchmarkCourseOfFourDocuments(b *testing.B) {
 	}
 	c := course(b, title, "ru", domain.StylePractical, 25)
 	for b.Loop() {
-		a, err := g.Analyze(b.Context(), c, docs)
+		a, err := g.Analyze(b.Context(), c, docs, new(domain.Usage))
 		require.NoError(b, err)
-		_, err = g.Generate(b.Context(), c, a, docs)
+		_, err = g.Generate(b.Context(), c, a, docs, new(domain.Usage))
 		require.NoError(b, err)
 	}
 }

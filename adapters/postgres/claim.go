@@ -26,13 +26,12 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	if err := s.connect(ctx); err != nil {
 		return ports.Claimed{}, err
 	}
-	s.alone = false
-	if s.suspects.Load() {
+	s.alone, s.claimed = false, true
+	if lease.Suspect {
 		claimed, err := s.claimAlone(ctx, lease)
 		if s.alone = len(claimed.Entries) > 0; s.alone || err != nil {
 			return claimed, err
 		}
-		s.suspects.Store(false)
 	}
 	s.cursor.cover(lease)
 	if s.cursor.stuck() {
@@ -42,7 +41,8 @@ func (s *Outbox) claim(ctx context.Context, lease ports.Lease, limit int) (ports
 	}
 	entries, due, err := s.claimReady(ctx, lease, limit)
 	if err == nil && due {
-		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.unpark_due($1)`, limit) })
+		partitions, _ := fence(lease)
+		err = within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.unpark_due($1, $2)`, limit, partitions) })
 		if err == nil {
 			entries, _, err = s.claimReady(ctx, lease, limit)
 		}
@@ -55,6 +55,7 @@ type sight struct {
 	xmin    int64
 	backend int
 	due     bool
+	urgent  bool
 }
 
 // claimReady claims in one round trip, and moves the cursor. Its statements are
@@ -74,11 +75,11 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 			})
 		}
 		b.Queue(`select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_backend_pid(), exists (
-			select from lectern.job_outbox where processed_at is null and dead_at is null and parked is not null and next_attempt_at <= now())`).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due) })
+			select from lectern.job_outbox where `+waits+` and next_attempt_at <= now() and `+among+`), `+anyUrgent, partitions, c.backend, c.at).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.xmin, &seen.backend, &seen.due, &seen.urgent) })
 		// Behind a pooler the server process may be another each time.
 		b.Queue(`select `+entryColumns+` from lectern.job_outbox where `+pending+`
-			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and lectern.partition_of(entity_id) = `+leased+`
+			and seq > case when pg_backend_pid() = $3 then $4::bigint else 0 end and `+leased+`
 			order by seq limit $5`, partitions, tokens, c.backend, c.at, limit).
 			Query(collect(&entries, scanEntry))
 	})
@@ -96,7 +97,10 @@ func (s *Outbox) claimReady(ctx context.Context, lease ports.Lease, limit int) (
 		first = entries[0].Seq
 	}
 	c.decided(seen.xmin, first)
-	return entries, seen.due, nil
+	if seen.urgent {
+		entries, err = s.raise(ctx, lease, limit, entries)
+	}
+	return entries, seen.due, err
 }
 
 // lookAtDrawers decides a round by the lock that whoever draws a number keeps

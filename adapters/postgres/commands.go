@@ -38,12 +38,6 @@ func jobRows(jobs []domain.Job) []jobRow {
 	return rows
 }
 
-// answerRow is the answer of the command's function.
-type answerRow struct {
-	domain.InitializeFSMResult
-	KeptUntil time.Time `json:"keptUntil"` // by the database's clock
-}
-
 // askAgain bounds how often a command is given whose key was stored by another
 // caller in the meantime: see initialize_fsm_with_outbox.
 const askAgain = 3
@@ -54,18 +48,26 @@ func (s *Commands) InitializeFSM(ctx context.Context, c domain.InitializeFSMComm
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("encode jobs: %w", err)
 	}
-	var answer answerRow
+	var run *int // whichever the course is on
+	if c.Run != 0 {
+		run = &c.Run
+	}
+	var text []byte
 	var now time.Time
 	for range askAgain {
-		err = s.pool.QueryRow(ctx, `select lectern.initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, 0)), clock_timestamp()`,
+		err = s.pool.QueryRow(ctx, `select lectern.initialize_fsm_with_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, $10), clock_timestamp()`,
 			[16]byte(c.CourseID), [16]byte(c.Caller.UserID), [16]byte(c.Caller.OrganizationID), string(c.Key),
-			string(c.InitiatedBy), string(c.State), jobs, c.Metadata, string(c.Fingerprint), c.Run).Scan(&answer, &now)
+			string(c.InitiatedBy), string(c.State), string(jobs), c.Metadata, string(c.Fingerprint), run).Scan(&text, &now)
 		if !keyTaken(err) {
 			break
 		}
 	}
 	if err != nil {
 		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", asDomain(err))
+	}
+	answer, err := decodeAnswer(text)
+	if err != nil {
+		return domain.InitializeFSMResult{}, fmt.Errorf("initialize fsm: %w", err)
 	}
 	answer.KeptFor = answer.KeptUntil.Sub(now)
 	return stored(domain.NewInitializeFSMResult(answer.InitializeFSMResult))

@@ -44,6 +44,10 @@ func TestCursor(t *testing.T) {
 		{"an unrelated writer does not hide one of ours", cursorFallsBackOnlyOverTheDone},
 		{"a prepared writer is waited for", cursorWaitsForThePrepared},
 		{"an entry in hand is not passed", cursorStaysBeforeTheUnsettled},
+		{"an entry that urgent ones pass is not passed", cursorStaysBeforeThePassed},
+		{"an urgent writer is waited for", cursorWaitsForTheUrgent},
+		{"what is parked comes back though it is far ahead", cursorFarAhead},
+		{"a clock that jumps only makes it wait longer or less", cursorBearsItsClocksJumps},
 		{"a partition that is won is seen from its start", cursorBeginsAnewWithMore},
 		{"another connection begins anew", cursorBelongsToAConnection},
 	} {

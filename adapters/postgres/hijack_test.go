@@ -146,7 +146,9 @@ func TestRelayHijacksNoFunctionBySearchPath(t *testing.T) {
 
 	call(t, conn,
 		fmt.Sprintf(`select lectern.park_failed('[{"outbox_id": "%s", "reason": "r", "delay_ms": 0}]')`, entries[0].ID),
-		`select lectern.unpark_due(10)`,
+		`select lectern.unpark_due(10, '{1}')`,
+		`select lectern.any_urgent(0)`,
+		`select lectern.raise_courses('{1}', 0, 10)`,
 		fmt.Sprintf(`select lectern.bury_entries('[{"outbox_id": "%s", "reason": "r"}]')`, entries[0].ID),
 		`select lectern.run_retention('keys', interval '1 day', interval '1 day', 10)`,
 		`select lectern.run_retention('entries', interval '1 day', interval '1 day', 10)`,
@@ -165,7 +167,7 @@ func TestFunctionThatPinsNoPathWouldBeHijacked(t *testing.T) {
 	for _, function := range []string{
 		"create_course(uuid, uuid, uuid, text, text, text, text, jsonb, text, text)",
 		"add_document(uuid, uuid, uuid, text, text, bigint, text, text)",
-		"initialize_fsm_with_outbox(uuid, uuid, uuid, text, text, text, jsonb, jsonb, text, integer)",
+		"initialize_fsm_with_outbox(uuid, uuid, uuid, text, text, text, text, jsonb, text, integer)",
 		"change_course_state(uuid, uuid, uuid, text, text, text, text, text)",
 	} {
 		_, err := connect(t, b.db.Owner).Exec(t.Context(), "alter function lectern."+function+" reset search_path")

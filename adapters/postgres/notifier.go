@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,19 +12,28 @@ import (
 	"lectern/ports"
 )
 
-var _ ports.EntryNotifier = (*Notifier)(nil)
+var _ ports.Notifier = (*Notifier)(nil)
 
-// channel is where processes tell each other of new entries. Any role may send
-// there, and need not be able to read an entry.
-const channel = "lectern_job_outbox"
+// Where processes tell each other of new entries and events. Any role may send
+// there, and need not be able to read an entry or an event.
+const (
+	entryChannel = "lectern_job_outbox"
+	eventChannel = "lectern_events"
+)
 
-// What is sent: one of these, then who sends it.
+// What is sent: one of these, then who sends it, and of events ":" and the ids of
+// their courses, with commas.
 const (
 	newEntries = "entries:"
+	newEvents  = "events:"
 	probe      = "probe:" // of a listener that wants to know whether it hears
 )
 
-// Notifier implements ports.EntryNotifier by NOTIFY, in a session of its own: within
+// coursesAtOnce are as many ids as one notification holds: Postgres takes less
+// than 8,000 bytes.
+const coursesAtOnce = 200
+
+// Notifier implements ports.Notifier by NOTIFY, in a session of its own: within
 // the producers' transactions it would line up all their commits.
 type Notifier struct {
 	pool *pgxpool.Pool
@@ -42,12 +53,30 @@ func NewNotifier(ctx context.Context, like *pgxpool.Pool) (*Notifier, error) {
 	return &Notifier{pool, uuid.NewString()}, nil
 }
 
-// NotifyEntries implements ports.EntryNotifier.
-func (n *Notifier) NotifyEntries(ctx context.Context) error { return n.send(ctx, newEntries+n.self) }
+// Notify implements ports.Notifier, in one transaction.
+func (n *Notifier) Notify(ctx context.Context, news ports.News) error {
+	var channels, what []string
+	if news.Entries {
+		channels, what = append(channels, entryChannel), append(what, newEntries+n.self)
+	}
+	for some := range slices.Chunk(news.Courses, coursesAtOnce) {
+		channels, what = append(channels, eventChannel), append(what, newEvents+n.self+":"+joinIDs(some))
+	}
+	return n.send(ctx, channels, what)
+}
 
-func (n *Notifier) send(ctx context.Context, what string) error {
-	if _, err := n.pool.Exec(ctx, `select pg_notify($1, $2)`, channel, what); err != nil {
-		return fmt.Errorf("notify of entries: %w", asDomain(err))
+func joinIDs(ids []uuid.UUID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// send sends each text on the channel of its place.
+func (n *Notifier) send(ctx context.Context, channels, what []string) error {
+	if _, err := n.pool.Exec(ctx, `select pg_notify(t.channel, t.what) from unnest($1::text[], $2::text[]) as t (channel, what)`, channels, what); err != nil {
+		return fmt.Errorf("notify other processes: %w", asDomain(err))
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (s *Operator) Discard(
 ) ([]domain.EntryVerdict, error) {
 	var verdicts []domain.EntryVerdict
 	err := asTenant(ctx, s.pool, caller, func(b *pgx.Batch) {
-		b.Queue(`select `+verdictColumns+` from lectern.discard_entries($2, $3, $4, $5)`, uuid.Nil, ids, caller.UserID, plain(reason), dryRun).
+		b.Queue(`select `+verdictColumns+` from lectern.discard_entries($2, $3, $4, $5)`, uuid.Nil, ids, caller.UserID, domain.ErrorText(reason), dryRun).
 			Query(collect(&verdicts, scanVerdict))
 	})
 	if err != nil {

@@ -2,10 +2,9 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,14 +17,14 @@ import (
 
 var _ ports.Outbox = (*Outbox)(nil)
 
-// Outbox implements ports.Outbox as the role lectern_relay. What it claims it
-// claims on a connection of its own, which its cursor is true of.
+// Outbox implements ports.Outbox as the role lectern_relay. It claims and settles
+// on a connection of its own, which its cursor is true of.
 type Outbox struct {
-	pool     *pgxpool.Pool
-	conn     *pgx.Conn // nil until the first claim, and when it broke
-	cursor   cursor
-	suspects atomic.Bool // some partition that is held may have suspect entries
-	alone    bool        // what was claimed last was claimed alone
+	pool    *pgxpool.Pool
+	conn    *pgx.Conn // nil until the first claim, and when it broke
+	cursor  cursor
+	alone   bool // what was claimed last was claimed alone
+	claimed bool // anything ever was asked for
 }
 
 // NewOutbox makes a relay's store on a pool of lectern_relay. The clock is for
@@ -43,13 +42,19 @@ func scanEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 	return scanEntryAnd(row)
 }
 
-// scanEntryAnd scans an entry's columns, and those that follow.
+// scanEntryAnd scans an entry's columns, and those that follow. Ids and JSON
+// are taken as bytes: pgx would read ids by way of their text, and parse JSON,
+// which was more than half of what a relay's process does.
 func scanEntryAnd(row pgx.CollectableRow, more ...any) (domain.OutboxEntry, error) {
 	var e domain.OutboxEntry
+	var options []byte
 	err := row.Scan(append([]any{
-		&e.ID, &e.Seq, &e.CourseID, &e.Run, &e.Queue, &e.Data, &e.Options, &e.CreatedAt, &e.ProcessedAt,
+		(*[16]byte)(&e.ID), &e.Seq, (*[16]byte)(&e.CourseID), &e.Run, (*string)(&e.Queue), (*[]byte)(&e.Data), &options, &e.CreatedAt, &e.ProcessedAt,
 		&e.Attempts, &e.LastError, &e.NextAttemptAt, &e.DeadAt,
 	}, more...)...)
+	if err == nil && string(options) != "{}" {
+		err = json.Unmarshal(options, &e.Options)
+	}
 	return e, err
 }
 
@@ -65,10 +70,20 @@ func scanCheckedEntry(row pgx.CollectableRow) (domain.OutboxEntry, error) {
 // it reads the whole table.
 const pending = `processed_at is null and dead_at is null and parked is null`
 
-// leased are the partitions that a lease's tokens, $1 and $2, still hold. The
-// planner reads it once for all rows.
-const leased = `any (array(select l.partition::integer from lectern.leases l
-	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)))`
+// waits is the same of the index job_outbox_parked.
+const waits = `processed_at is null and dead_at is null and parked is not null`
+
+// stillHeld are the partitions that a lease's tokens, $1 and $2, still hold.
+const stillHeld = `array(select l.partition::integer from lectern.leases l
+	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token))`
+
+// leased is true of an entry in one of those. The planner reads their set once
+// for all rows, as a mask: it is tried on many rows that are others'.
+const leased = `(1::bigint << lectern.partition_of(entity_id)) & (select coalesce(bit_or(1::bigint << l.partition::integer), 0) from lectern.leases l
+	join unnest($1::smallint[], $2::bigint[]) as mine (partition, token) using (partition, token)) <> 0`
+
+// among is true of an entry in the partitions $1.
+const among = `lectern.partition_of(entity_id) = any ($1::smallint[])`
 
 func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
 	partitions, tokens = []int16{}, []int64{}
@@ -82,20 +97,32 @@ func fence(lease ports.Lease) (partitions []int16, tokens []int64) {
 // course that somebody has locked holds up its failed entries, not what was
 // published.
 func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.Settlement) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
+	}
 	partitions, tokens := fence(lease)
 	var errs []error
 	settle := func(n int, what any, queries ...string) {
 		if n == 0 {
 			return
 		}
-		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) {
+		errs = append(errs, within(ctx, s.conn, func(b *pgx.Batch) {
 			for _, query := range queries {
 				b.Queue(query, partitions, tokens, what)
 			}
 		}))
 	}
-	settle(len(settled.Published), seqs(settled.Published), `update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
-		where seq = any ($3) and `+pending+` and lectern.partition_of(entity_id) = `+leased)
+	if len(settled.Published) > 0 {
+		errs = append(errs, within(ctx, s.conn, func(b *pgx.Batch) {
+			// The next claim need not wait for the disk: should the server crash before
+			// this has got there, the entries are published again.
+			b.Queue(`select set_config('synchronous_commit', 'off', true)`)
+			b.Queue(`update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
+				where seq = any ($3) and `+pending+` and `+leased, partitions, tokens, seqs(settled.Published))
+		}))
+	}
 	// After the published: what waits behind a failed entry is parked with it.
 	settle(len(settled.Retry), failures(settled.Retry), `select lectern.park_failed(`+fenced+`)`)
 	bury := []string{`select lectern.bury_entries(` + fenced + `)`}
@@ -104,7 +131,7 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 	}
 	settle(len(settled.Dead), failures(settled.Dead), bury...)
 	if s.alone && len(errs) == 0 {
-		errs = append(errs, within(ctx, s.pool, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
+		errs = append(errs, within(ctx, s.conn, func(b *pgx.Batch) { b.Queue(`select lectern.acquit_alone($1, $2)`, partitions, tokens) }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("settle outbox entries: %w", asDomain(err))
@@ -114,7 +141,7 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 
 // fenced are those of the failures in $3 whose entries the lease still holds.
 const fenced = `(select coalesce(jsonb_agg(f.j), '[]') from jsonb_array_elements($3) as f (j)
-	join lectern.job_outbox o on o.outbox_id = (f.j->>'outbox_id')::uuid where lectern.partition_of(o.entity_id) = ` + leased + `)`
+	join lectern.job_outbox o on o.outbox_id = (f.j->>'outbox_id')::uuid where ` + leased + `)`
 
 func seqs(entries []domain.OutboxEntry) []int64 {
 	out := make([]int64, len(entries))
@@ -133,23 +160,9 @@ type failureRow struct {
 func failures(failed []domain.FailedEntry) []failureRow {
 	rows := make([]failureRow, len(failed))
 	for i, f := range failed {
-		rows[i] = failureRow{f.Entry.ID, plain(f.Reason), f.Delay.Milliseconds()}
+		rows[i] = failureRow{f.Entry.ID, domain.ErrorText(f.Reason), f.Delay.Milliseconds()}
 	}
 	return rows
-}
-
-// maxReasonRunes bounds what is kept of an error's text.
-const maxReasonRunes = 2000
-
-// plain makes an error's text one that can be stored, whatever came from a
-// broker or a document: else the failure itself could not be recorded, and
-// would come back for ever.
-func plain(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	if r := []rune(s); len(r) > maxReasonRunes {
-		return string(r[:maxReasonRunes])
-	}
-	return s
 }
 
 // NextDue implements ports.Outbox.
@@ -158,8 +171,9 @@ func (s *Outbox) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	defer cancel()
 	var seconds *float64
 	err := within(ctx, s.pool, func(b *pgx.Batch) {
-		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox
-			where processed_at is null and dead_at is null and parked is not null`).
+		partitions, _ := fence(s.cursor.lease)
+		b.Queue(`select extract(epoch from min(next_attempt_at) - now())::float8 from lectern.job_outbox where `+waits+` and (not $2 or `+among+`)`,
+			partitions, s.claimed).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&seconds) })
 	})
 	switch {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"lectern/domain"
 	"lectern/e2e/stack"
 	"lectern/ports"
 	"lectern/ports/portstest"
@@ -29,6 +30,10 @@ func TestOutboxConformance(t *testing.T) {
 				t.Helper()
 				return addEntries(t, admin, course, n)
 			},
+			AddUrgent: func(t *testing.T, course uuid.UUID, priority int) uuid.UUID {
+				t.Helper()
+				return addEntries(t, admin, course, 1, domain.JobOptions{Priority: priority})[0]
+			},
 			Expire: func(t *testing.T, holder string) {
 				t.Helper()
 				_, err := admin.Exec(t.Context(), `with r as (update lectern.relays set expires_at = now() where holder = $1)
@@ -44,21 +49,26 @@ type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// addEntries commits n entries of a course, which it makes if need be.
-func addEntries(t *testing.T, conn execer, course uuid.UUID, n int) []uuid.UUID {
+// addEntries commits n entries of a course, which it makes if need be. They have
+// the options, if any.
+func addEntries(t *testing.T, conn execer, course uuid.UUID, n int, options ...domain.JobOptions) []uuid.UUID {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), `insert into lectern.courses (id, organization_id, user_id, title, slug, language, style)
 		values ($1, $1, $1, 'x', 'x', 'en', 'practical') on conflict do nothing`, course)
 	require.NoError(t, err)
 	type entry struct {
-		ID    uuid.UUID `json:"outbox_id"`
-		Queue string    `json:"queue"`
-		Data  struct{}  `json:"data"`
+		ID      uuid.UUID         `json:"outbox_id"`
+		Queue   string            `json:"queue"`
+		Data    struct{}          `json:"data"`
+		Options domain.JobOptions `json:"options"`
 	}
 	entries, ids := make([]entry, n), make([]uuid.UUID, n)
 	for i := range entries {
 		ids[i] = newID(t)
 		entries[i] = entry{ID: ids[i], Queue: "summarization"}
+		if len(options) > 0 {
+			entries[i].Options = options[0]
+		}
 	}
 	_, err = conn.Exec(t.Context(), `select lectern.lock_course($1)`, course)
 	require.NoError(t, err)

@@ -121,12 +121,12 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"create_course": app, "add_document": app, "change_course_state": app, "course_events": app, "outbox_entries": app,
 		// Layers 2 and 3 give the command as the workers.
 		"initialize_fsm_with_outbox": {"app", "worker"},
-		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker,
+		"begin_job":                  worker, "begin_fit_job": worker, "advance_course": worker, "fail_stalled_courses": worker,
 		"unpark_due": relay, "park_failed": relay, "bury_entries": relay, "run_retention": relay,
 		"partition_of": relay, "hold_leases": relay, "give_back_leases": relay, "claim_alone": relay, "acquit_alone": relay,
-		"outbox_horizon": relay, "take_leases": nobody,
+		"outbox_horizon": relay, "take_leases": nobody, "expire_leases": relay, "any_urgent": relay, "raise_courses": relay,
 		"list_entries": app, "get_entry": app, "count_entries": app, "redrive_entries": app, "discard_entries": app,
-		"hold_behind_dead": relay,
+		"hold_behind_dead": relay, "settle_stream": relay, "stalled_because": nobody,
 
 		"is_state": nobody, "legal_transition": nobody, "guard_course_state": nobody, "guard_new_course": nobody,
 		"delete_with_course": nobody, "refuse_entry": nobody, "are_options": nobody, "drop_expired_key": nobody, "answer_or_refuse": nobody,
@@ -134,7 +134,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"lock_course": nobody, "lock_own_course": nobody, "change_state": nobody, "clear_course": nobody, "fail_course": nobody,
 		"add_event": nobody, "add_entries": nobody, "are_jobs": nobody, "refuse_command": nobody, "refuse_course": nobody, "check_key": nobody, "store_documents": nobody, "go_on": nobody,
 		"bound_organization": nobody, "entry_predicate": nobody, "undead_refusal": nobody, "redrive_refusal": nobody, "make_ready": nobody,
-		"released_by":         nobody,
+		"released_by": nobody, "is_backing_off": nobody,
 		"delete_expired_keys": nobody, "delete_processed_entries": nobody, "delete_inbox_rows": nobody,
 	}
 	admin := connect(t, b.db.Superuser)

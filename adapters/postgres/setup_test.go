@@ -32,21 +32,29 @@ type bundle struct {
 	outbox   *postgres.Outbox
 	lease    ports.Lease // on all of the outbox
 	caller   domain.Identity
+
+	relayPool *pgxpool.Pool // the outbox's
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	db := stack.Database(t)
+	return setupOn(t, stack.Database(t))
+}
+
+func setupOn(t *testing.T, db *stack.DB) *bundle {
+	t.Helper()
 	migrate(t, db.Owner)
-	app := open(t, db.App)
+	app, relay := open(t, db.App), open(t, db.Relay)
 	b := &bundle{
 		db:       db,
 		courses:  postgres.NewCourses(app),
 		reader:   postgres.NewCourses(open(t, db.App)),
 		commands: postgres.NewCommands(app),
 		steps:    postgres.NewSteps(open(t, db.Worker), "workers"),
-		outbox:   newOutbox(t, open(t, db.Relay)),
+		outbox:   newOutbox(t, relay),
 		caller:   domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()},
+
+		relayPool: relay,
 	}
 	lease, err := b.outbox.Balance(t.Context(), "test", time.Hour, 500)
 	require.NoError(t, err)

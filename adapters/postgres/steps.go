@@ -101,13 +101,13 @@ func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, 
 	row := stepRow{
 		Queue: step.Job.Queue, Working: step.Job.Queue.WorkingState(), Attempt: step.Job.Attempt, DocumentID: step.Job.Data.DocumentID,
 		Documents: plainErrors(step.Documents), Analysis: step.Analysis, Structure: step.Structure, Metadata: step.Metadata,
-		Fail:   plain(step.Fail),
+		Fail:   domain.ErrorText(step.Fail),
 		OnLast: onwardRow{append([]domain.State{}, step.OnLast.States...), jobRows(step.OnLast.Jobs)},
 	}
 	if r := step.Retry; r != nil {
 		job := r.Job
 		job.Options.NotBefore = &r.NotBefore
-		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], plain(r.Reason)}
+		row.Retry = &retryRow{jobRows([]domain.Job{job})[0], domain.ErrorText(r.Reason)}
 	}
 	var verdict domain.Verdict
 	err := s.pool.QueryRow(ctx, `select lectern.advance_course($1, $2, $3, $4, $5)`,
@@ -121,7 +121,7 @@ func (s *Steps) Advance(ctx context.Context, step domain.Step) (domain.Verdict, 
 func plainErrors(results []domain.DocumentResult) []domain.DocumentResult {
 	results = slices.Clone(results)
 	for i := range results {
-		results[i].Error = plain(results[i].Error)
+		results[i].Error = domain.ErrorText(results[i].Error)
 	}
 	return results
 }

@@ -189,6 +189,7 @@ func entryFields() []field[domain.OutboxEntry] {
 			[]domain.Queue{"q", domain.Queue(strings.Repeat("я", 100))}, []domain.Queue{"", domain.Queue(strings.Repeat("q", 101))}),
 		objects("data", func(e *entry, v json.RawMessage) { e.Data = v }),
 		values("max attempts", func(e *entry, v int) { e.Options.MaxAttempts = v }, []int{0, 1, 99, 100}, []int{-1, 101, 1000}),
+		values("priority", func(e *entry, v int) { e.Options.Priority = v }, []int{0, 1, 8, 9}, []int{-1, 10}),
 		values("attempt", func(e *entry, v int) { e.Options.Attempt = v }, []int{0, 1, 99, 100}, []int{-1, 101}),
 		values("attempts", func(e *entry, v int) { e.Attempts = v }, []int{0, 1, math.MaxInt32}, []int{-1}),
 		times("created", func(e *entry, at time.Time) { e.CreatedAt = at }),
@@ -269,6 +270,7 @@ func TestDomainAndTableAgreeOnOptionsAsTheyAreWritten(t *testing.T) {
 	for _, options := range []string{
 		`{}`, `{"max_attempts": 5}`, `{"max_attempts": "5"}`, `{"max_attempts": 5.5}`, `{"max_attempts": true}`, `{"max_attempts": 1e1}`,
 		`{"max_attempts": 1e2}`, `{"attempt": 100}`, `{"attempt": []}`, `{"attempt": 101}`, `{"other": "x"}`,
+		`{"priority": 0}`, `{"priority": 9}`, `{"priority": 1e1}`, `{"priority": "9"}`, `{"priority": 5.5}`, `{"priority": -0}`,
 		`{"not_before": "2026-11-24T12:00:00Z"}`, `{"not_before": "2026-11-24T12:00:00.123456789+05:30"}`,
 		`{"not_before": "2024-02-29T23:59:59-14:00"}`, `{"not_before": "tomorrow"}`, `{"not_before": 7}`, `{"not_before": ""}`,
 		`{"not_before": "2026-11-24"}`, `{"not_before": "2026-11-24 12:00:00Z"}`, `{"not_before": "2026-11-24T12:00:00"}`,

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"lectern/adapters/postgres"
 	"lectern/e2e/stack"
+	"lectern/ports"
 )
 
 const wakePatience = 30 * time.Second
@@ -86,13 +88,43 @@ func TestAnyRolesProcessWakesTheRelaysOfOthersAndNotItsOwn(t *testing.T) {
 	h := relay.listen(t)
 	within(t, "ready", h.ready)
 	for role, dsn := range map[string]string{"app": b.db.App, "worker": b.db.Worker, "relay": b.db.Relay} {
-		require.NoError(t, relay.NotifyEntries(t.Context()), "its own, of which it takes no notice")
-		require.NoError(t, newProcess(t, dsn, dsn).NotifyEntries(t.Context()))
+		require.NoError(t, relay.Notify(t.Context(), ports.News{Entries: true}), "its own, of which it takes no notice")
+		require.NoError(t, newProcess(t, dsn, dsn).Notify(t.Context(), ports.News{Entries: true}))
 		within(t, "word of "+role, h.heard)
 		require.Empty(t, h.heard)
 	}
 	h.stop()
 	require.ErrorIs(t, within(t, "the end", h.ended), context.Canceled)
+}
+
+// More courses than one notification holds, with entries besides, of which a
+// listener for events hears nothing.
+func TestAProcessHearsOfTheCoursesThatOthersChangedAndNotItself(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	api := newProcess(t, b.db.App, b.db.App)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, heard, ended := make(chan struct{}, 1), make(chan []uuid.UUID, 100), make(chan error, 1)
+	go func() {
+		ended <- api.listener.ListenForEvents(ctx, func() { ready <- struct{}{} }, func(courses ...uuid.UUID) { heard <- courses })
+	}()
+	within(t, "ready", ready)
+	want := make([]uuid.UUID, 450)
+	for i := range want {
+		want[i] = uuid.New()
+	}
+	require.NoError(t, api.Notify(t.Context(), ports.News{Courses: want}), "its own, of which it takes no notice")
+	_, err := connect(t, b.db.Relay).Exec(t.Context(), `select pg_notify('lectern_events', 'events:somebody:nonsense')`)
+	require.NoError(t, err)
+	require.Empty(t, within(t, "nonsense", heard))
+	require.NoError(t, newProcess(t, b.db.Worker, b.db.Worker).Notify(t.Context(), ports.News{Entries: true, Courses: want}))
+	var got []uuid.UUID
+	for len(got) < len(want) {
+		got = append(got, within(t, "the courses", heard)...)
+	}
+	require.Equal(t, want, got)
+	cancel()
+	require.ErrorIs(t, within(t, "the end", ended), context.Canceled)
 }
 
 // Two that check by what they hear don't wake each other's relays thereby.
@@ -158,7 +190,7 @@ func TestALostConnectionEndsListening(t *testing.T) {
 			proxy.Restore()
 			h = relay.listen(t)
 			within(t, "ready again", h.ready)
-			require.NoError(t, newProcess(t, b.db.App, b.db.App).NotifyEntries(t.Context()))
+			require.NoError(t, newProcess(t, b.db.App, b.db.App).Notify(t.Context(), ports.News{Entries: true}))
 			within(t, "word of the app", h.heard)
 		})
 	}
@@ -183,15 +215,15 @@ func TestANotifierOutlivesItsSession(t *testing.T) {
 	app := newProcess(t, at, at)
 	h := newProcess(t, b.db.Relay, b.db.Relay).listen(t)
 	within(t, "ready", h.ready)
-	require.NoError(t, app.NotifyEntries(t.Context()))
+	require.NoError(t, app.Notify(t.Context(), ports.News{Entries: true}))
 	within(t, "word of the app", h.heard)
 	for name, lose := range map[string]func(){"cut": proxy.Cut, "stall": proxy.Stall} {
 		lose()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		require.Error(t, app.NotifyEntries(ctx), name)
+		require.Error(t, app.Notify(ctx, ports.News{Entries: true}), name)
 		cancel()
 		proxy.Restore()
-		for app.NotifyEntries(t.Context()) != nil { // as the caller does, until a session is new
+		for app.Notify(t.Context(), ports.News{Entries: true}) != nil { // as the caller does, until a session is new
 			require.NoError(t, t.Context().Err())
 		}
 		within(t, "word after the outage", h.heard)

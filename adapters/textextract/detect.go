@@ -2,6 +2,7 @@ package textextract
 
 import (
 	"bytes"
+	"context"
 	"path"
 	"strings"
 
@@ -12,8 +13,7 @@ import (
 
 const (
 	pdfMagic     = "%PDF-"
-	zipMagic     = "PK\x03\x04"
-	supported    = "upload PDF, DOCX, Markdown (.md), HTML or plain text (.txt)"
+	supported    = "upload PDF, DOCX, PPTX, XLSX, ODT, EPUB, Markdown (.md), HTML or plain text (.txt)"
 	maxPDFHeader = 1024 // bytes that may precede a PDF's signature, as readers allow
 )
 
@@ -26,8 +26,8 @@ func (e *Extractor) checkSize(content []byte) error {
 }
 
 // checkTextSize bounds the formats that are text as they are.
-func (e *Extractor) checkTextSize(format domain.Format, content []byte) error {
-	if format != domain.FormatPDF && format != domain.FormatDOCX && int64(len(content)) > e.opts.MaxTextBytes {
+func (e *Extractor) checkTextSize(content []byte) error {
+	if int64(len(content)) > e.opts.MaxTextBytes {
 		return tooMuchText(e.opts.MaxTextBytes)
 	}
 	return nil
@@ -40,15 +40,15 @@ func tooMuchText(limit int64) *domain.Error {
 
 // detect tells the format. The name says what was meant, the content whether
 // it is that; without an extension the content decides alone.
-func (e *Extractor) detect(name string, content []byte) (domain.Format, error) {
+func (e *Extractor) detect(ctx context.Context, name string, content []byte) (domain.Format, error) {
 	if len(bytes.TrimSpace(content)) == 0 {
 		return "", unreadable("the document is empty: check that it was saved, then upload it again")
 	}
 	switch ext := strings.ToLower(path.Ext(strings.ReplaceAll(name, `\`, "/"))); ext {
 	case ".pdf":
 		return detectPDF(content)
-	case ".docx":
-		return detectDOCX(content)
+	case ".docx", ".pptx", ".xlsx", ".odt", ".epub":
+		return detectPacked(domain.Format(ext[1:]), content)
 	case ".md", ".markdown":
 		return detectText(ext, domain.FormatMarkdown, content)
 	case ".html", ".htm", ".xhtml":
@@ -56,7 +56,7 @@ func (e *Extractor) detect(name string, content []byte) (domain.Format, error) {
 	case ".txt", ".text":
 		return detectText(ext, domain.FormatText, content)
 	case "", ".":
-		return detectContent(content)
+		return e.detectContent(ctx, content)
 	default:
 		return "", domain.Errorf(domain.ReasonUnsupportedFormat, "%s files are not supported: %s", ext, advice(ext))
 	}
@@ -70,13 +70,23 @@ func detectPDF(content []byte) (domain.Format, error) {
 		mimetype.Detect(content))
 }
 
-// detectDOCX leaves it to openDOCX to look into the archive, and to say what
-// is wrong with an OLE file: an old Word's, or a DOCX under a password.
-func detectDOCX(content []byte) (domain.Format, error) {
+// detectPacked leaves it to openAs to look into the archive, and to say what
+// is wrong with an OLE file: an old Office's, or a document under a password.
+func detectPacked(format domain.Format, content []byte) (domain.Format, error) {
 	if bytes.HasPrefix(content, []byte(zipMagic)) || bytes.HasPrefix(content, []byte(oleMagic)) {
-		return domain.FormatDOCX, nil
+		return format, nil
 	}
-	return "", unreadable("the document is named .docx but is not one (it looks like %s): save it again as .docx", mimetype.Detect(content))
+	return "", unreadable("the document is named .%s but is not one (it looks like %s): save it again as .%s",
+		format, mimetype.Detect(content), format)
+}
+
+func isPacked(format domain.Format) bool {
+	switch format {
+	case domain.FormatDOCX, domain.FormatPPTX, domain.FormatXLSX, domain.FormatODT, domain.FormatEPUB:
+		return true
+	default:
+		return false
+	}
 }
 
 func detectText(ext string, format domain.Format, content []byte) (domain.Format, error) {
@@ -88,13 +98,16 @@ func detectText(ext string, format domain.Format, content []byte) (domain.Format
 	return format, nil
 }
 
-func detectContent(content []byte) (domain.Format, error) {
+func (e *Extractor) detectContent(ctx context.Context, content []byte) (domain.Format, error) {
+	if bytes.HasPrefix(content, []byte(zipMagic)) {
+		if format, err := packedKind(ctx, content, e.opts); format != "" || err != nil {
+			return format, err
+		}
+	}
 	found := mimetype.Detect(content)
 	switch {
 	case bytes.HasPrefix(content, []byte(pdfMagic)):
 		return domain.FormatPDF, nil
-	case found.Is("application/vnd.openxmlformats-officedocument.wordprocessingml.document"):
-		return domain.FormatDOCX, nil
 	case found.Is("text/html") && isText(content):
 		return domain.FormatHTML, nil
 	case isText(content) && !found.Is("text/rtf"):
@@ -105,7 +118,7 @@ func detectContent(content []byte) (domain.Format, error) {
 
 // isText tells whether there are no bytes in content that no text has.
 func isText(content []byte) bool {
-	if _, _, ok := cutBOM(content); ok {
+	if _, _, ok := cutBOM(content); ok || unmarkedUTF16(content) != nil {
 		return true
 	}
 	return !bytes.ContainsFunc(content, func(r rune) bool {
@@ -116,9 +129,15 @@ func isText(content []byte) bool {
 // advice says what to do with a file that cannot be taken.
 func advice(ext string) string {
 	switch ext {
-	case ".doc", ".docm", ".dot", ".dotx", ".odt", ".rtf", ".pages", ".wps":
+	case ".doc", ".docm", ".dot", ".dotx", ".rtf", ".pages", ".wps", ".fodt", ".ott", ".wpd":
 		return "open it in a word processor and save it as .docx"
-	case ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".odp", ".key", ".numbers", ".epub", ".djvu", ".fb2":
+	case ".ppt", ".pptm", ".pps", ".ppsx", ".potx", ".odp", ".key":
+		return "open it in the program it was made with and save it as .pptx"
+	case ".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers", ".csv", ".tsv":
+		return "open it in a spreadsheet program and save it as .xlsx"
+	case ".fb2", ".mobi", ".azw", ".azw3":
+		return "convert it to .epub"
+	case ".djvu":
 		return "export it as PDF, or " + supported
 	case ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".svg":
 		return "run OCR (text recognition) on the picture and upload the text"

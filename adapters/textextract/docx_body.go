@@ -7,18 +7,13 @@ import (
 	"lectern/domain"
 )
 
-// docxMaxParts bounds the paragraphs and the cells, empty ones too: each takes memory.
-const docxMaxParts = 1_000_000
-
 // docxBody gathers the blocks of a document's text.
 type docxBody struct {
+	budget
 	styles docxStyles
-	limit  int64 // bytes of text
-	x      *docxXML
+	x      *xmlReader
 	out    blocks
 	title  string
-	size   int64 // bytes of text so far
-	parts  int   // paragraphs and cells so far
 }
 
 // docxSkipped tells the elements whose text is not the document's: properties,
@@ -33,7 +28,7 @@ func docxSkipped(name string) bool {
 }
 
 // read reads the main part.
-func (b *docxBody) read(x *docxXML, _ xml.StartElement) error {
+func (b *docxBody) read(x *xmlReader, _ xml.StartElement) error {
 	b.x = x
 	return x.children(b.block)
 }
@@ -45,10 +40,32 @@ func (b *docxBody) block(el xml.StartElement) error {
 		return b.paragraph()
 	case name == "tbl":
 		return b.x.children(b.row)
+	case name == "sdt":
+		return b.control()
 	case docxSkipped(name):
 		return b.x.skip(el)
 	}
 	return b.x.children(b.block)
+}
+
+// control reads what a content control holds, unless that is the table of
+// contents, whose title looks like any paragraph.
+func (b *docxBody) control() error {
+	contents := false
+	var properties func(xml.StartElement) error
+	properties = func(el xml.StartElement) error {
+		contents = contents || el.Name.Local == "docPartGallery" && attr(el, "val") == "Table of Contents"
+		return b.x.children(properties)
+	}
+	return b.x.children(func(el xml.StartElement) error {
+		switch {
+		case el.Name.Local == "sdtPr":
+			return b.x.children(properties)
+		case contents:
+			return b.x.skip(el)
+		}
+		return b.block(el)
+	})
 }
 
 // docxParagraph is a paragraph being read.
@@ -59,7 +76,7 @@ type docxParagraph struct {
 }
 
 func (b *docxBody) paragraph() error {
-	if err := b.count(); err != nil {
+	if err := b.part(); err != nil {
 		return err
 	}
 	var p docxParagraph
@@ -74,13 +91,6 @@ func (b *docxBody) paragraph() error {
 	return err
 }
 
-func (b *docxBody) count() error {
-	if b.parts++; b.parts > docxMaxParts {
-		return tooMuchText(b.limit)
-	}
-	return nil
-}
-
 func (b *docxBody) addParagraph(p *docxParagraph) {
 	text := clean(p.text.String())
 	switch role := b.styles.role(p.docxFormat); {
@@ -92,7 +102,7 @@ func (b *docxBody) addParagraph(p *docxParagraph) {
 	case role.level > 0:
 		b.out.add(domain.BlockHeading, role.level, 0, text)
 	case role.item:
-		b.out.add(domain.BlockListItem, 0, 0, text)
+		b.out.add(domain.BlockListItem, role.depth, 0, text)
 	default:
 		b.out.add(domain.BlockParagraph, 0, 0, text)
 	}
@@ -122,8 +132,8 @@ func (b *docxBody) characters(p *docxParagraph) error {
 	if err != nil {
 		return err
 	}
-	if b.size += int64(len(text)); b.size > b.limit {
-		return tooMuchText(b.limit)
+	if err := b.spend(text); err != nil {
+		return err
 	}
 	p.text.WriteString(text)
 	return nil
@@ -149,7 +159,7 @@ func (b *docxBody) row(el xml.StartElement) error {
 	}
 	var cells []blocks
 	err := b.x.children(func(el xml.StartElement) error { return b.cell(&cells, el) })
-	b.addRow(cells)
+	b.out.addRow(0, cells)
 	return err
 }
 
@@ -160,31 +170,10 @@ func (b *docxBody) cell(cells *[]blocks, el xml.StartElement) error {
 	case name != "tc":
 		return b.x.children(func(el xml.StartElement) error { return b.cell(cells, el) })
 	}
-	if err := b.count(); err != nil {
+	if err := b.part(); err != nil {
 		return err
 	}
 	content, err := b.apart(b.block)
 	*cells = append(*cells, content)
 	return err
-}
-
-// addRow adds a row; or the blocks themselves where one cell is but a frame
-// around several of them.
-func (b *docxBody) addRow(cells []blocks) {
-	if len(cells) == 1 && len(cells[0]) > 1 {
-		b.out = append(b.out, cells[0]...)
-		return
-	}
-	texts, empty := make([]string, len(cells)), true
-	for i, cell := range cells {
-		lines := make([]string, len(cell))
-		for j, block := range cell {
-			lines[j] = block.Text
-		}
-		texts[i] = strings.Join(lines, " ")
-		empty = empty && texts[i] == ""
-	}
-	if !empty {
-		b.out.add(domain.BlockTableRow, 0, 0, strings.Join(texts, " | "))
-	}
 }

@@ -21,6 +21,7 @@ type docxFormat struct {
 	style   string // a paragraph's; what a style is based on
 	outline string // 0 to 8: a heading, 9: none
 	list    string // "0": none
+	depth   string // of the list's items within others: 0 to 8
 }
 
 // docxStyle is a style of paragraphs.
@@ -29,18 +30,20 @@ type docxStyle struct {
 	name string // lower case
 }
 
-// docxRole is what a paragraph is. At most one field is set.
+// docxRole is what a paragraph is. At most one of level, title, contents and
+// item is set.
 type docxRole struct {
 	level    int  // of a heading
 	title    bool // of the document
 	contents bool // an entry of the table of contents
 	item     bool // of a list
+	depth    int  // of an item within others
 }
 
 type docxStyles map[string]docxStyle
 
 // read fills s from the part with the styles.
-func (s docxStyles) read(x *docxXML, _ xml.StartElement) error {
+func (s docxStyles) read(x *xmlReader, _ xml.StartElement) error {
 	return x.children(func(el xml.StartElement) error {
 		kind := attr(el, "type")
 		if el.Name.Local != "style" || kind != "" && kind != "paragraph" || len(s) >= docxMaxStyles {
@@ -54,7 +57,7 @@ func (s docxStyles) read(x *docxXML, _ xml.StartElement) error {
 	})
 }
 
-func readStyle(x *docxXML) (style docxStyle, err error) {
+func readStyle(x *xmlReader) (style docxStyle, err error) {
 	err = x.children(func(el xml.StartElement) error {
 		switch el.Name.Local {
 		case "name":
@@ -70,7 +73,7 @@ func readStyle(x *docxXML) (style docxStyle, err error) {
 }
 
 // read reads the properties of a paragraph or of a style's paragraphs.
-func (f *docxFormat) read(x *docxXML) error {
+func (f *docxFormat) read(x *xmlReader) error {
 	return x.children(func(el xml.StartElement) error {
 		switch el.Name.Local {
 		case "pStyle":
@@ -84,10 +87,13 @@ func (f *docxFormat) read(x *docxXML) error {
 	})
 }
 
-func (f *docxFormat) readList(x *docxXML) error {
+func (f *docxFormat) readList(x *xmlReader) error {
 	return x.children(func(el xml.StartElement) error {
-		if el.Name.Local == "numId" {
+		switch el.Name.Local {
+		case "numId":
 			f.list = attr(el, "val")
+		case "ilvl":
+			f.depth = attr(el, "val")
 		}
 		return x.skip(el)
 	})
@@ -97,7 +103,7 @@ func (f *docxFormat) readList(x *docxXML) error {
 // style, else by those that this is based on.
 func (s docxStyles) role(f docxFormat) docxRole {
 	role, outlined := f.heading(""), f.outline != ""
-	list := f.list
+	list, depth := f.list, f.depth
 	id := f.style
 	for range docxMaxBasedOn {
 		if id == "" {
@@ -114,10 +120,13 @@ func (s docxStyles) role(f docxFormat) docxRole {
 		if list == "" {
 			list = style.listed()
 		}
+		if depth == "" {
+			depth = style.depth
+		}
 		id = style.style
 	}
 	if role == (docxRole{}) && list != "" && list != "0" {
-		role.item = true
+		role.item, role.depth = true, docxDepth(depth)
 	}
 	return role
 }
@@ -146,6 +155,14 @@ func (f docxFormat) heading(name string) docxRole {
 		return docxRole{level: int(m[1][0] - '0')}
 	}
 	return docxRole{}
+}
+
+// docxDepth reads a list's level; what is out of bounds stands at the top.
+func docxDepth(level string) int {
+	if n, err := strconv.Atoi(level); err == nil && n > 0 && n < 9 {
+		return n
+	}
+	return 0
 }
 
 // listed returns the list that a style puts its paragraphs in; "any" where

@@ -33,13 +33,13 @@ func (e *Extractor) Close() error {
 }
 
 // Inspect implements [ports.Extractor]. A PDF is opened, the other formats
-// are judged by name, first bytes and, for DOCX, the archive's directory.
-// DOCUMENT_TOO_LARGE past Options.MaxBytes.
+// are judged by name, first bytes and, where they are archives, the directory
+// and what names the archive's format. DOCUMENT_TOO_LARGE past Options.MaxBytes.
 func (e *Extractor) Inspect(ctx context.Context, name string, content []byte) (domain.Format, error) {
 	if err := e.checkSize(content); err != nil {
 		return "", err
 	}
-	format, err := e.detect(name, content)
+	format, err := e.detect(ctx, name, content)
 	if err != nil {
 		return "", err
 	}
@@ -47,15 +47,22 @@ func (e *Extractor) Inspect(ctx context.Context, name string, content []byte) (d
 }
 
 func (e *Extractor) inspect(ctx context.Context, format domain.Format, content []byte) error {
-	switch format {
-	case domain.FormatPDF:
+	switch {
+	case format == domain.FormatPDF:
 		return e.inspectPDF(ctx, content)
-	case domain.FormatDOCX:
-		_, err := openDOCX(content, e.opts) //nolint:contextcheck // it reads the archive's directory alone, which is bounded
+	case isPacked(format):
+		ctx, cancel := e.bounded(ctx)
+		defer cancel()
+		_, err := openAs(ctx, format, content, e.opts)
 		return err
 	default:
-		return e.checkTextSize(format, content)
+		return e.checkTextSize(content)
 	}
+}
+
+// bounded ends ctx with the time for one document.
+func (e *Extractor) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, e.opts.Timeout, errTooSlow)
 }
 
 // Extract implements [ports.Extractor].
@@ -80,14 +87,34 @@ func (e *Extractor) extract(ctx context.Context, format domain.Format, content [
 	if format == domain.FormatPDF {
 		return e.extractPDF(ctx, content)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, e.opts.Timeout, errTooSlow)
+	ctx, cancel := e.bounded(ctx)
 	defer cancel()
 	switch format {
-	case domain.FormatDOCX:
-		return extractDOCX(ctx, content, e.opts)
+	case domain.FormatDOCX, domain.FormatPPTX, domain.FormatXLSX, domain.FormatODT, domain.FormatEPUB:
+		return e.extractPacked(ctx, format, content)
 	case domain.FormatHTML, domain.FormatMarkdown, domain.FormatText:
 		return e.extractText(ctx, format, content)
 	default:
 	}
 	return domain.Text{}, domain.Errorf(domain.ReasonUnsupportedFormat, "format %q is not one of %v", format, domain.Formats())
+}
+
+// extractPacked reads the formats that are archives.
+func (e *Extractor) extractPacked(ctx context.Context, format domain.Format, content []byte) (domain.Text, error) {
+	a, err := openAs(ctx, format, content, e.opts)
+	if err != nil {
+		return domain.Text{}, err
+	}
+	switch format {
+	case domain.FormatPPTX:
+		return extractPPTX(ctx, a, e.opts)
+	case domain.FormatXLSX:
+		return extractXLSX(ctx, a, content, e.opts)
+	case domain.FormatODT:
+		return extractODT(ctx, a, e.opts)
+	case domain.FormatEPUB:
+		return extractEPUB(ctx, a, e.opts)
+	default:
+		return extractDOCX(ctx, a, e.opts)
+	}
 }

@@ -27,6 +27,7 @@ const htmlSource = `<html><head><title>Page</title><style>p{}</style></head><bod
 func TestEachFormatGivesItsBlocks(t *testing.T) {
 	e := newExtractor(t, textextract.Options{})
 	block := func(kind domain.BlockKind, text string) domain.Block { return domain.Block{Kind: kind, Text: text} }
+	within := func(text string) domain.Block { return domain.Block{Kind: domain.BlockListItem, Level: 1, Text: text} }
 	heading := func(level int, text string) domain.Block {
 		return domain.Block{Kind: domain.BlockHeading, Level: level, Text: text}
 	}
@@ -37,12 +38,12 @@ func TestEachFormatGivesItsBlocks(t *testing.T) {
 	}{
 		{domain.FormatMarkdown, markdownSource, []domain.Block{
 			heading(1, "Title"), block(domain.BlockParagraph, "First line and second."), heading(2, "Part & parcel"),
-			block(domain.BlockListItem, "one"), block(domain.BlockListItem, "two x<y>"), block(domain.BlockListItem, "three"),
+			block(domain.BlockListItem, "one"), within("two x<y>"), block(domain.BlockListItem, "three"),
 			block(domain.BlockTableRow, "a | b"), block(domain.BlockTableRow, "1 | 2"), block(domain.BlockCode, "if x {\n    y()\n}"),
 		}},
 		{domain.FormatHTML, htmlSource, []domain.Block{
 			heading(1, "Title"), block(domain.BlockParagraph, "First line."), heading(2, "Part"),
-			block(domain.BlockListItem, "one"), block(domain.BlockListItem, "two"),
+			block(domain.BlockListItem, "one"), within("two"),
 			block(domain.BlockTableRow, "a | b"), block(domain.BlockTableRow, "1 | 2"), block(domain.BlockCode, "x\n  y"),
 		}},
 	} {

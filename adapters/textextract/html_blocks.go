@@ -15,6 +15,7 @@ type htmlWalker struct {
 	ctx  context.Context //nolint:containedctx // of one walk
 	out  blocks
 	line strings.Builder // text that is not yet in a block
+	in   int             // list items around the present node
 }
 
 func htmlBlocks(ctx context.Context, root *html.Node) (blocks, error) {
@@ -59,9 +60,11 @@ func (w *htmlWalker) element(n *html.Node, kind domain.BlockKind, level int) {
 	case n.DataAtom == atom.Pre:
 		w.out.add(domain.BlockCode, 0, 0, rawText(n))
 	case n.DataAtom == atom.Li || n.DataAtom == atom.Dd:
-		w.block(n, domain.BlockListItem, 0)
+		w.in++
+		w.block(n, domain.BlockListItem, w.in-1)
+		w.in--
 	case n.DataAtom == atom.Tr && isData(n):
-		w.out.add(domain.BlockTableRow, 0, 0, strings.Join(cells(n), " | "))
+		w.out.add(domain.BlockTableRow, 0, 0, joinCells(cells(n)))
 	default:
 		w.block(n, kind, level)
 	}
@@ -79,10 +82,16 @@ func isData(row *html.Node) bool {
 			return false
 		}
 	}
-	return len(cells(row)) > 1
+	filled := 0
+	for _, text := range cells(row) {
+		if text != "" {
+			filled++
+		}
+	}
+	return filled > 1
 }
 
-// cells returns the texts of a row's cells that have any.
+// cells returns the texts of a row's cells.
 func cells(row *html.Node) []string {
 	var texts []string
 	for c := range row.ChildNodes() {
@@ -91,13 +100,7 @@ func cells(row *html.Node) []string {
 		}
 		w := htmlWalker{ctx: context.Background()}
 		w.block(c, domain.BlockParagraph, 0)
-		var parts []string
-		for _, b := range w.out {
-			parts = append(parts, b.Text)
-		}
-		if len(parts) > 0 {
-			texts = append(texts, strings.Join(parts, " "))
-		}
+		texts = append(texts, w.out.line())
 	}
 	return texts
 }

@@ -63,9 +63,11 @@ func TestWhatCannotBeReadIsRefusedWithAdvice(t *testing.T) {
 		{"a DOCX under a password", "a.docx", oleBytes + strings.Repeat("\x00", 600) + utf16z("EncryptedPackage"), domain.ReasonDocumentEncrypted, "password"},
 		{"words named DOCX", "a.docx", "words", domain.ReasonDocumentUnreadable, ".docx"},
 		{"a program", "a.exe", exeBytes, domain.ReasonUnsupportedFormat, "PDF"},
-		{"a workbook", "a.xlsx", zipBytes, domain.ReasonUnsupportedFormat, "PDF"},
+		{"a workbook cut short", "a.xlsx", zipBytes, domain.ReasonDocumentUnreadable, "Excel"},
+		{"an old Excel's", "a.xls", oleBytes, domain.ReasonUnsupportedFormat, ".xlsx"},
+		{"an old PowerPoint's", "a.ppt", oleBytes, domain.ReasonUnsupportedFormat, ".pptx"},
 		{"an old Word's", "a.doc", oleBytes, domain.ReasonUnsupportedFormat, ".docx"},
-		{"a writer's", "a.odt", zipBytes, domain.ReasonUnsupportedFormat, ".docx"},
+		{"a writer's cut short", "a.odt", zipBytes, domain.ReasonDocumentUnreadable, "word processor"},
 		{"a picture", "a.png", pngBytes, domain.ReasonUnsupportedFormat, "OCR"},
 		{"an archive", "a.zip", zipBytes, domain.ReasonUnsupportedFormat, "unpack"},
 	} {

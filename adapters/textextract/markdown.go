@@ -96,11 +96,11 @@ func (m *markdown) block(ctx context.Context, n ast.Node) (ast.WalkStatus, error
 	case *ast.Heading:
 		m.out.add(domain.BlockHeading, n.Level, 0, m.inline(n))
 	case *ast.Paragraph, *ast.TextBlock:
-		kind := domain.BlockParagraph
+		kind, depth := domain.BlockParagraph, 0
 		if n.Parent().Kind() == ast.KindListItem && n.PreviousSibling() == nil {
-			kind = domain.BlockListItem
+			kind, depth = domain.BlockListItem, itemsAround(n.Parent())
 		}
-		m.out.add(kind, 0, 0, m.inline(n))
+		m.out.add(kind, depth, 0, m.inline(n))
 	case *ast.FencedCodeBlock, *ast.CodeBlock:
 		m.out.add(domain.BlockCode, 0, 0, string(n.Lines().Value(m.source)))
 	case *extast.TableHeader, *extast.TableRow:
@@ -113,14 +113,22 @@ func (m *markdown) block(ctx context.Context, n ast.Node) (ast.WalkStatus, error
 	return ast.WalkSkipChildren, nil
 }
 
+// itemsAround counts the list items that one stands within.
+func itemsAround(item ast.Node) (depth int) {
+	for n := item.Parent(); n != nil; n = n.Parent() {
+		if n.Kind() == ast.KindListItem {
+			depth++
+		}
+	}
+	return depth
+}
+
 func (m *markdown) row(n ast.Node) string {
 	var cells []string
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
-		if text := m.inline(c); clean(text) != "" {
-			cells = append(cells, clean(text))
-		}
+		cells = append(cells, clean(m.inline(c)))
 	}
-	return strings.Join(cells, " | ")
+	return joinCells(cells)
 }
 
 func (m *markdown) html(ctx context.Context, n *ast.HTMLBlock) error {

@@ -23,14 +23,19 @@ type Options struct {
 	CacheDir string
 
 	MaxBytes         int64         // of a document as uploaded
-	MaxPages         int           // of a PDF
-	MaxUnpackedBytes int64         // of all that a DOCX unpacks to
-	MaxEntries       int           // files inside a DOCX
-	MaxRatio         int64         // unpacked to packed bytes of a DOCX over 1 MiB
+	MaxPages         int           // of a PDF; slides of a PPTX
+	MaxUnpackedBytes int64         // of all that an archive, such as a DOCX, unpacks to
+	MaxEntries       int           // files inside an archive
+	MaxRatio         int64         // unpacked to packed bytes of an archive over 1 MiB
 	MaxTextBytes     int64         // of an HTML, Markdown or text file, and of the text taken from any document
 	MaxMemoryBytes   int64         // of the PDF reader's sandbox, each
 	Timeout          time.Duration // for one document, not counting the wait for a free PDF reader
 	Readers          int           // PDFs read at the same time
+
+	// SpeakerNotes has a PPTX's notes read too, after the slide that each
+	// belongs to. They often say more than the slides, and now and then what
+	// was not meant for others.
+	SpeakerNotes bool
 }
 
 func (o Options) withDefaults() Options {

@@ -140,7 +140,7 @@ func beside(paragraphs []paragraph, i int) bool {
 // usableTitle drops titles that a program put in: "Microsoft Word - x.doc".
 func usableTitle(s string) string {
 	switch lower := strings.ToLower(s); {
-	case strings.HasPrefix(lower, "microsoft "), strings.HasPrefix(lower, "untitled"),
+	case strings.HasPrefix(lower, "microsoft "), strings.HasPrefix(lower, "untitled"), lower == "powerpoint presentation", lower == "презентация powerpoint",
 		path.Ext(lower) != "" && !strings.Contains(path.Ext(lower), " "):
 		return ""
 	}

@@ -22,7 +22,7 @@ var section = regexp.MustCompile(`^(\d{1,2}(?:\.\d{1,2})*)[.)]?\s`)
 
 // extractText reads the formats that are text as they are.
 func (e *Extractor) extractText(ctx context.Context, format domain.Format, content []byte) (domain.Text, error) {
-	if err := e.checkTextSize(format, content); err != nil {
+	if err := e.checkTextSize(content); err != nil {
 		return domain.Text{}, err
 	}
 	read := extractPlain

@@ -64,6 +64,39 @@ func (b *blocks) add(kind domain.BlockKind, level, page int, text string) {
 	}
 }
 
+// addRow adds a table's row; or the blocks themselves where one cell is but a
+// frame around several of them.
+func (b *blocks) addRow(page int, cells []blocks) {
+	if len(cells) == 1 && len(cells[0]) > 1 {
+		*b = append(*b, cells[0]...)
+		return
+	}
+	texts := make([]string, len(cells))
+	for i, cell := range cells {
+		texts[i] = cell.line()
+	}
+	b.add(domain.BlockTableRow, 0, page, joinCells(texts))
+}
+
+// joinCells makes a row of its cells; those that are empty keep their place,
+// but for the last.
+func joinCells(texts []string) string {
+	end := len(texts)
+	for end > 0 && texts[end-1] == "" {
+		end--
+	}
+	return strings.Join(texts[:end], " | ")
+}
+
+// line returns all the text as one line.
+func (b blocks) line() string {
+	lines := make([]string, len(b))
+	for i, block := range b {
+		lines[i] = block.Text
+	}
+	return strings.Join(lines, " ")
+}
+
 // title returns the text of a heading of the highest level that comes first
 // and has no equal, which is how documents carry their title; else otherwise.
 func (b blocks) title(otherwise string) string {

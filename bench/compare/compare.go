@@ -17,9 +17,39 @@ type Bench struct {
 	Goal    Goal   // for the ratio, ours to the peer's
 	Measure Measure
 	Ops     int // operations of one side in one turn
-	Ours    Side
-	Peer    Side
+	// Turns is how many a round has, with no warm-up before them, for operations
+	// that take long and settle by themselves; 0 stands for ten after two warm-ups.
+	Turns int
+	Ours  Side
+	Peer  Side
 }
+
+// Trial finds results. A Bench is one; a Series finds several in a way of its own.
+type Trial interface {
+	Title() string
+	Try(ctx context.Context, r Runner) ([]Result, error)
+}
+
+// Title implements Trial.
+func (b Bench) Title() string { return b.Name }
+
+// Try implements Trial.
+func (b Bench) Try(ctx context.Context, r Runner) ([]Result, error) {
+	result, err := r.Run(ctx, b)
+	return []Result{result}, err
+}
+
+// Series is a Trial whose turns are not those of two sides.
+type Series struct {
+	Name string
+	Run  func(ctx context.Context, r Runner) ([]Result, error)
+}
+
+// Title implements Trial.
+func (s Series) Title() string { return s.Name }
+
+// Try implements Trial.
+func (s Series) Try(ctx context.Context, r Runner) ([]Result, error) { return s.Run(ctx, r) }
 
 // Side prepares ops fresh operations. What it does is not measured.
 type Side func(ctx context.Context, ops int) (Op, error)
@@ -34,7 +64,7 @@ const turns = 10
 // Runner runs benches.
 type Runner struct {
 	// Rounds is how often both sides are prepared and then measured, in ten
-	// turns each. At least 1.
+	// turns each; a bench with turns of its own has one round. At least 1.
 	Rounds int
 	// Settle is called before each warm-up, to leave nothing of what was before
 	// for the measured part to pay.
@@ -58,7 +88,11 @@ type Result struct {
 // Run measures both sides in every round, turn by turn, ours first.
 func (r Runner) Run(ctx context.Context, b Bench) (Result, error) {
 	var all samples
-	for round := range r.Rounds {
+	rounds := r.Rounds
+	if b.Turns > 0 {
+		rounds = 1
+	}
+	for round := range rounds {
 		got, err := r.round(ctx, b)
 		if err != nil {
 			return Result{}, fmt.Errorf("measure %s: %w", b.Name, err)
@@ -67,11 +101,7 @@ func (r Runner) Run(ctx context.Context, b Bench) (Result, error) {
 		o, p, ratio := got.medians()
 		r.Log.Info("round", "of", b.Name, "no", round+1, "unit", b.Measure.Unit, "ours", o, "peer", p, "ratio", ratio)
 	}
-	result := Result{Name: b.Name, Unit: b.Measure.Unit, Against: b.Against, Goal: b.Goal}
-	result.Ours, result.Peer, result.Ratio = all.medians()
-	ratios := slices.Sorted(slices.Values(all.each(sample.ratio)))
-	result.Low, result.High = ratios[len(ratios)/4], ratios[len(ratios)*3/4]
-	return result, nil
+	return all.result(Result{Name: b.Name, Unit: b.Measure.Unit, Against: b.Against, Goal: b.Goal}), nil
 }
 
 // warmUps are turns before those that count. The first leaves rows in every
@@ -81,6 +111,10 @@ const warmUps = 2
 
 // round measures one side after the other, turn by turn.
 func (r Runner) round(ctx context.Context, b Bench) (samples, error) {
+	warmUps, turns := warmUps, turns
+	if b.Turns > 0 {
+		warmUps, turns = 0, b.Turns
+	}
 	ours, err := b.Ours(ctx, (warmUps+turns)*b.Ops)
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
@@ -126,6 +160,30 @@ func (s samples) medians() (ours, peer, ratio float64) {
 	return median(s.each(func(s sample) float64 { return s.ours })),
 		median(s.each(func(s sample) float64 { return s.peer })),
 		median(s.each(sample.ratio))
+}
+
+// result fills in what the samples say.
+func (s samples) result(r Result) Result {
+	r.Ours, r.Peer, r.Ratio = s.medians()
+	ratios := slices.Sorted(slices.Values(s.each(sample.ratio)))
+	r.Low, r.High = ratios[len(ratios)/4], ratios[len(ratios)*3/4]
+	return r
+}
+
+// Found fills in what a series measured of ours and of the peer, turn by turn.
+func Found(r Result, ours, peer []float64) Result {
+	s := make(samples, len(ours))
+	for i := range s {
+		s[i] = sample{ours[i], peer[i]}
+	}
+	return s.result(r)
+}
+
+// Bounded fills in what a series measured against a bound, which is the peer:
+// the goal is to keep within it.
+func Bounded(r Result, ours []float64, bound float64) Result {
+	r.Against, r.Goal = "the bound", AtMost(1)
+	return Found(r, ours, slices.Repeat([]float64{bound}, len(ours)))
 }
 
 // median returns the middle of values, of which there must be one at least.

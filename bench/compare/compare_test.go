@@ -138,7 +138,7 @@ func results() []compare.Result {
 func TestJSONIsAListOfResults(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, compare.WriteJSON(&out, results()))
+	require.NoError(t, compare.WriteJSON(&out, compare.Rows(results())))
 	require.JSONEq(t, `[
 		{"name": "command", "value": 8400, "unit": "commands/s", "against": "River: 3500", "ratio": 2.4, "goal": ">= 2"},
 		{"name": "replay", "value": 80, "unit": "µs", "against": "select: 56", "ratio": 1.43, "goal": "<= 1.3"}

@@ -14,6 +14,9 @@ type Goal struct {
 	limit float64
 }
 
+// NoGoal is that of a ratio which is reported for comparison.
+func NoGoal() Goal { return Goal{} }
+
 // AtLeast is the goal of a ratio of rates, AtMost that of a ratio of times.
 func AtLeast(limit float64) Goal { return Goal{least: true, limit: limit} }
 
@@ -22,32 +25,58 @@ func AtMost(limit float64) Goal { return Goal{limit: limit} }
 
 // Met says whether a ratio, as it is reported, keeps the goal.
 func (g Goal) Met(ratio float64) bool {
-	if g.least {
-		return hundredths(ratio) >= g.limit
+	if g == NoGoal() {
+		return true
 	}
-	return hundredths(ratio) <= g.limit
+	if g.least {
+		return rounded(ratio) >= g.limit
+	}
+	return rounded(ratio) <= g.limit
 }
 
 func (g Goal) String() string {
+	if g == NoGoal() {
+		return "none"
+	}
 	if g.least {
 		return fmt.Sprintf(">= %g", g.limit)
 	}
 	return fmt.Sprintf("<= %g", g.limit)
 }
 
-func hundredths(f float64) float64 { return math.Round(f*100) / 100 }
+func (g Goal) verdict(ratio float64) string {
+	switch {
+	case g == NoGoal():
+		return ""
+	case g.Met(ratio):
+		return "met"
+	default:
+		return "missed"
+	}
+}
+
+// rounded is a ratio as it is reported: in hundredths, a small one in thousandths.
+func rounded(f float64) float64 {
+	if f < 0.1 {
+		return math.Round(f*1000) / 1000
+	}
+	return math.Round(f*100) / 100
+}
+
+func ratioText(f float64) string {
+	if f < 0.1 {
+		return fmt.Sprintf("%.3f", f)
+	}
+	return fmt.Sprintf("%.2f", f)
+}
 
 // WriteTable writes the results for a reader.
 func WriteTable(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "bench\tours\tpeer\tunit\tratio\thalf in\tgoal\t\tagainst") // Flush has the error
 	for _, r := range results {
-		verdict := "missed"
-		if r.Goal.Met(r.Ratio) {
-			verdict = "met"
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%s\t%.2f\t%.2f-%.2f\t%s\t%s\t%s\n",
-			r.Name, r.Ours, r.Peer, r.Unit, r.Ratio, r.Low, r.High, r.Goal, verdict, r.Against)
+		_, _ = fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%s\t%s\t%s-%s\t%s\t%s\t%s\n",
+			r.Name, r.Ours, r.Peer, r.Unit, ratioText(r.Ratio), ratioText(r.Low), ratioText(r.High), r.Goal, r.Goal.verdict(r.Ratio), r.Against)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write table: %w", err)
@@ -55,21 +84,8 @@ func WriteTable(w io.Writer, results []Result) error {
 	return nil
 }
 
-// WriteJSON writes the results for a program: a list of objects.
-func WriteJSON(w io.Writer, results []Result) error {
-	type row struct {
-		Name    string  `json:"name"`
-		Value   float64 `json:"value"`
-		Unit    string  `json:"unit"`
-		Against string  `json:"against"`
-		Ratio   float64 `json:"ratio"`
-		Goal    string  `json:"goal"`
-	}
-	rows := make([]row, len(results))
-	for i, r := range results {
-		against := fmt.Sprintf("%s: %.0f", r.Against, r.Peer)
-		rows[i] = row{r.Name, math.Round(r.Ours), r.Unit, against, hundredths(r.Ratio), r.Goal.String()}
-	}
+// WriteJSON writes rows for a program: a list of objects.
+func WriteJSON(w io.Writer, rows []Row) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false) // a goal is ">= 2"
 	enc.SetIndent("", "  ")

@@ -38,6 +38,11 @@ func decodeCache(c configs.Config) (any, error) {
 	return caches()[c.Cache.Kind].decode(c.Cache.Options)
 }
 
+// decodeGenerator does the same for a generator.
+func decodeGenerator(c configs.Config) (any, error) {
+	return generators()[c.Generator.Kind].decode(c.Generator.Options)
+}
+
 const brokerSection = "broker"
 
 // namedBroker is a broker and what the config calls it.

@@ -95,16 +95,15 @@ const (
 	watchRetry    = time.Second
 )
 
-// watch tells a course's events until its run has ended. A connection that
-// breaks is made again, and goes on after the last event.
-func (c client) watch(ctx context.Context, id string, see func(*lecternv1.Event)) error {
-	var after int64
+// watch tells a course's events after one, until its run has ended. A connection
+// that breaks is made again, as soon as there is a server, and goes on after the
+// last event.
+func (c client) watch(ctx context.Context, id string, after int64, see func(*lecternv1.WatchCourseResponse)) error {
 	for {
-		seen, err := c.watchOnce(ctx, id, after, see)
-		if err == nil || ctx.Err() != nil || connect.CodeOf(err) != connect.CodeUnavailable {
+		var err error
+		if after, err = c.watchOnce(ctx, id, after, see); err == nil || ctx.Err() != nil || !brokenOff(err) {
 			return fromServer(err)
 		}
-		after = max(after, seen)
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchRetry):
@@ -112,16 +111,23 @@ func (c client) watch(ctx context.Context, id string, see func(*lecternv1.Event)
 	}
 }
 
-func (c client) watchOnce(ctx context.Context, id string, after int64, see func(*lecternv1.Event)) (int64, error) {
+// brokenOff tells an answer that was cut off, or that no server has given, from one
+// that would be given again.
+func brokenOff(err error) bool {
+	return connect.CodeOf(err) == connect.CodeUnavailable || !connect.IsWireError(err)
+}
+
+func (c client) watchOnce(
+	ctx context.Context, id string, after int64, see func(*lecternv1.WatchCourseResponse),
+) (last int64, err error) {
 	stream, err := c.api.WatchCourse(ctx, connect.NewRequest(&lecternv1.WatchCourseRequest{CourseId: id, AfterEventNo: after}))
 	if err != nil {
 		return after, err
 	}
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
-		event := stream.Msg().GetEvent()
-		after = event.GetEventNo()
-		see(event)
+		after = stream.Msg().GetEvent().GetEventNo()
+		see(stream.Msg())
 	}
 	return after, stream.Err()
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -26,6 +28,7 @@ type fakeServer struct {
 	calls       []string
 	uploadError error
 	breaks      int // times that watching breaks off after one event
+	cuts        int // times that its connection does
 	events      []*lecternv1.Event
 	course      *lecternv1.Course
 	documents   []*lecternv1.Document
@@ -54,7 +57,9 @@ func (f *fakeServer) CancelGeneration(_ context.Context, r *connect.Request[lect
 }
 
 func (f *fakeServer) GetCourse(context.Context, *connect.Request[lecternv1.GetCourseRequest]) (*connect.Response[lecternv1.GetCourseResponse], error) {
-	return connect.NewResponse(&lecternv1.GetCourseResponse{Course: f.course, Documents: f.documents}), nil
+	return connect.NewResponse(&lecternv1.GetCourseResponse{
+		Course: f.course, Documents: f.documents, Progress: &lecternv1.Progress{Percent: 50, Words: "On its way"},
+	}), nil
 }
 
 func (f *fakeServer) WatchCourse(
@@ -64,8 +69,13 @@ func (f *fakeServer) WatchCourse(
 		if e.GetEventNo() <= r.Msg.GetAfterEventNo() {
 			continue
 		}
-		if err := stream.Send(&lecternv1.WatchCourseResponse{Event: e}); err != nil {
+		progress := &lecternv1.Progress{Percent: int32(10 * e.GetEventNo()), Words: "On its way"}
+		if err := stream.Send(&lecternv1.WatchCourseResponse{Event: e, Progress: progress}); err != nil {
 			return err
+		}
+		if f.cuts > 0 {
+			f.cuts--
+			panic(http.ErrAbortHandler)
 		}
 		if f.breaks > 0 {
 			f.breaks--
@@ -91,14 +101,48 @@ func event(no int64, kind lecternv1.EventType, data *lecternv1.EventData) *lecte
 
 func TestWatchingGoesOnAfterTheLastEventSeen(t *testing.T) {
 	t.Parallel()
-	f := &fakeServer{breaks: 1}
-	for no := range int64(3) {
+	f := &fakeServer{breaks: 1, cuts: 1}
+	for no := range int64(4) {
 		f.events = append(f.events, event(no+1, lecternv1.EventType_EVENT_TYPE_JOB_CREATED, nil))
 	}
 	c, _ := start(t, f)
 	var seen []int64
-	require.NoError(t, c.watch(t.Context(), courseID, func(e *lecternv1.Event) { seen = append(seen, e.GetEventNo()) }))
-	require.Equal(t, []int64{1, 2, 3}, seen)
+	require.NoError(t, c.watch(t.Context(), courseID, 0, func(r *lecternv1.WatchCourseResponse) {
+		seen = append(seen, r.GetEvent().GetEventNo())
+	}))
+	require.Equal(t, []int64{1, 2, 3, 4}, seen)
+}
+
+func TestWatchedEventsArePrintedAsLinesAndAsJSON(t *testing.T) {
+	t.Parallel()
+	f := &fakeServer{
+		course: &lecternv1.Course{CourseId: courseID, State: lecternv1.State_STATE_COMPLETED},
+		events: []*lecternv1.Event{
+			event(1, lecternv1.EventType_EVENT_TYPE_FSM_INITIALIZED, &lecternv1.EventData{To: lecternv1.State_STATE_STAGE_4_INIT, Version: 1}),
+			event(2, lecternv1.EventType_EVENT_TYPE_JOB_FAILED, &lecternv1.EventData{Reason: "<no \x1broom>"}),
+		},
+	}
+	_, url := start(t, f)
+	got := lectern(t, nil, "watch", courseID, "--server", url)
+	require.Zero(t, got.code, got.stderr)
+	lines := strings.Split(got.stdout, "\n")
+	require.Len(t, lines, 3)
+	require.Regexp(t, `^   1  \d\d:\d\d:\d\d\.\d{3}   10%  On its way  \[FSM_INITIALIZED .*-> stage_4_init \(version 1\)\]$`, lines[0])
+	require.Regexp(t, `^   2  .*   20%  On its way  \[JOB_FAILED <no .?room>\]$`, lines[1])
+	require.NotContains(t, got.stdout, "\x1b")
+
+	got = lectern(t, nil, "watch", courseID, "--after", "1", "--json", "--server", url)
+	require.Zero(t, got.code, got.stderr)
+	require.JSONEq(t, `{"event_no": 2, "event_type": "JOB_FAILED", "created_at": "1970-01-01T00:00:00Z", "created_by": "UNSPECIFIED",
+		"event_data": {"reason": "<no \u001broom>"}, "percent": 20, "words": "On its way"}`, got.stdout)
+
+	f.course.State = lecternv1.State_STATE_FAILED
+	got = lectern(t, nil, "watch", courseID, "--server", url)
+	require.Equal(t, exitFailure, got.code)
+	require.Contains(t, got.stderr, "is failed: On its way")
+	require.Contains(t, got.stderr, "show "+courseID+" --events --server "+url)
+	got = lectern(t, nil, "watch", courseID, "--after", "-1", "--server", url)
+	require.Equal(t, exitInput, got.code)
 }
 
 func TestARefusedUploadTakesTheCourseBack(t *testing.T) {

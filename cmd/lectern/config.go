@@ -22,7 +22,7 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Read a config as 'serve' does, print it, and try every connection",
 		Long: `Reads a config, a file's or a built-in one, with what the environment adds to it,
 and names everything that is wrong with it at once. Then it prints the whole,
-defaults and the options of broker and cache included, as YAML on standard
+defaults and the options of broker, cache and generator included, as YAML on standard
 output. Secrets are hidden; given by the environment, what is printed is a
 config that loads.
 
@@ -93,13 +93,23 @@ func withDefaults(c configs.Config) (configs.Config, error) {
 	for i, old := range c.Broker.AlsoConsume {
 		whole.Broker.AlsoConsume[i] = configs.OldBroker{Kind: old.Kind, Options: options(old.Broker())}
 	}
-	if !c.Roles.Has(configs.RoleAPI) {
-		return whole, errors.Join(errs...)
+	if c.Roles.Has(configs.RoleAPI) {
+		cache, err := decodeCache(c)
+		whole.Cache.Options = fields(cache, err)
+		errs = append(errs, err)
 	}
-	cache, err := decodeCache(c)
-	if err != nil {
-		return c, errors.Join(append(errs, err)...)
+	if c.Roles.Has(configs.RoleWorker) {
+		generator, err := decodeGenerator(c)
+		whole.Generator.Options = fields(generator, err)
+		errs = append(errs, err)
 	}
-	whole.Cache.Options = configs.Fields(cache)
 	return whole, errors.Join(errs...)
+}
+
+// fields are those of options that could be decoded.
+func fields(options any, err error) map[string]any {
+	if err != nil {
+		return nil
+	}
+	return configs.Fields(options)
 }

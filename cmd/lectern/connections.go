@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -110,12 +111,17 @@ func connections(c configs.Config, log *slog.Logger) []connection {
 		}
 		all = append(all, connection{b.String(), func(ctx context.Context) (string, error) { return tryBroker(ctx, c, b, log) }})
 	}
-	if !c.Roles.Has(configs.RoleAPI) {
-		return all
+	if c.Roles.Has(configs.RoleAPI) {
+		all = append(all, connection{fmt.Sprintf("cache (%s)", c.Cache.Kind), func(ctx context.Context) (string, error) {
+			return tryPart[ports.Cache](ctx, caches()[c.Cache.Kind], c.Cache.Options, log)
+		}})
 	}
-	return append(all, connection{fmt.Sprintf("cache (%s)", c.Cache.Kind), func(ctx context.Context) (string, error) {
-		return tryCache(ctx, c.Cache, log)
-	}})
+	if c.Roles.Has(configs.RoleWorker) && c.Generator.Kind != configs.GeneratorOutline { // which connects to nothing
+		all = append(all, connection{fmt.Sprintf("generator (%s)", c.Generator.Kind), func(ctx context.Context) (string, error) {
+			return tryPart[ports.Generator](ctx, generators()[c.Generator.Kind], c.Generator.Options, log)
+		}})
+	}
+	return all
 }
 
 func postgresConnections(c configs.Config) []connection {
@@ -195,14 +201,23 @@ func tryDuty(ctx context.Context, c configs.Config, key, dsn string, duty postgr
 			return inputError{err}
 		}
 	}
-	if duty == postgres.Relay && c.Relay.Listen {
-		return tryListening(ctx, pool)
+	switch {
+	case duty == postgres.Relay && c.Relay.Listen:
+		return tryListening(ctx, pool, func(ctx context.Context, l *postgres.Listener, ready func()) error {
+			return l.ListenForEntries(ctx, ready, func() {})
+		})
+	case duty == postgres.App && c.Watch.Listen:
+		return tryListening(ctx, pool, func(ctx context.Context, l *postgres.Listener, ready func()) error {
+			return l.ListenForEvents(ctx, ready, func(...uuid.UUID) {})
+		})
 	}
 	return nil
 }
 
-// tryListening warns when the relay would not hear of other processes' entries.
-func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
+// tryListening warns when a process would not hear of what others commit.
+func tryListening(
+	ctx context.Context, pool *pgxpool.Pool, listen func(ctx context.Context, l *postgres.Listener, ready func()) error,
+) error {
 	sender, err := postgres.NewNotifier(ctx, pool)
 	if err != nil {
 		return err
@@ -213,7 +228,7 @@ func tryListening(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	hears := false
-	err = listener.ListenForEntries(ctx, func() { hears = true; cancel() }, func() {})
+	err = listen(ctx, listener, func() { hears = true; cancel() })
 	if !hears {
 		return warned{err.Error()}
 	}
@@ -258,25 +273,25 @@ func advise(ctx context.Context, broker ports.Broker) error {
 	return nil
 }
 
-// pinger is a cache that a server stands behind.
+// pinger is a cache or a generator that a server stands behind.
 type pinger interface {
 	Ping(ctx context.Context) error
 }
 
-func tryCache(ctx context.Context, c configs.Cache, log *slog.Logger) (string, error) {
-	module, err := caches()[c.Kind].module(c.Options)
+func tryPart[T any](ctx context.Context, k kind, options map[string]any, log *slog.Logger) (string, error) {
+	module, err := k.module(options)
 	if err != nil {
 		return "", err
 	}
-	var cache ports.Cache
-	alone := fx.New(fx.Supply(log), fx.WithLogger(quietly), module, fx.Populate(&cache))
+	var part T
+	alone := fx.New(fx.Supply(log), fx.WithLogger(quietly), module, fx.Populate(&part))
 	if err := dig.RootCause(alone.Err()); err != nil {
 		return "", err
 	}
 	if err := alone.Start(ctx); err != nil {
 		return "", err
 	}
-	server, ok := cache.(pinger)
+	server, ok := any(part).(pinger)
 	if !ok {
 		return "it is within each process", alone.Stop(ctx)
 	}

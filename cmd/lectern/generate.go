@@ -34,9 +34,9 @@ func (p *program) generateCommand() *cobra.Command {
 		Short: "Make a course from a title and documents",
 		Long: `Makes a course and prints it to standard output; progress goes to standard error.
 
-The documents may be PDF, DOCX, Markdown, plain text or HTML, in any language.
-Without documents the course is made from the title alone. All of them are
-checked before anything is made.
+The documents may be PDF, DOCX, PPTX, XLSX, ODT, EPUB, Markdown, plain text or
+HTML, in any language. Without documents the course is made from the title
+alone. All of them are checked before anything is made.
 
 Without --server, Lectern runs in this process, with a Postgres of its own. What
 is interrupted, by Ctrl-C or worse, goes on the next time Lectern starts.`,
@@ -49,7 +49,7 @@ is interrupted, by Ctrl-C or worse, goes on the next time Lectern starts.`,
 			g.order.Files, g.order.Style = args, domain.Style(style)
 			return g.run(cmd.Context())
 		},
-		ValidArgsFunction: cobra.FixedCompletions([]string{"pdf", "docx", "md", "txt", "html"}, cobra.ShellCompDirectiveFilterFileExt),
+		ValidArgsFunction: cobra.FixedCompletions([]string{"pdf", "docx", "pptx", "xlsx", "odt", "epub", "md", "txt", "html"}, cobra.ShellCompDirectiveFilterFileExt),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&g.order.Title, "title", "", "what the course is about (required)")
@@ -169,7 +169,7 @@ func (g *generation) onService(ctx context.Context, config configs.Config, url s
 // finish waits for a course that was started, and hands it over.
 func (g *generation) finish(ctx context.Context, c client, id string, ui progress) error {
 	seen := newStages(ui)
-	if err := c.watch(ctx, id, seen.see); err != nil {
+	if err := c.watch(ctx, id, 0, seen.see); err != nil {
 		return err
 	}
 	ui.close()
@@ -231,7 +231,7 @@ func awaitOthers(ctx context.Context, c client, ui progress) {
 	for _, other := range others {
 		if err == nil {
 			ui.say("Waiting for course %s (%s), which an earlier run left unfinished", other.GetCourseId(), plain(other.GetTitle()))
-			err = c.watch(ctx, other.GetCourseId(), func(*lecternv1.Event) {})
+			err = c.watch(ctx, other.GetCourseId(), 0, func(*lecternv1.WatchCourseResponse) {})
 		}
 	}
 	if err != nil {

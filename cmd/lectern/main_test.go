@@ -90,7 +90,7 @@ func TestBadUsageIsSaidOnceAndExitsWith2(t *testing.T) {
 			want: "lectern: read config embedded.yaml:\n" +
 				"  broker.options: read options of the memory broker: unknown: dsn; " +
 				"allowed: concurrency, max_message_bytes, max_pending, retry_delay, retry_delay_max, max_deliveries, close_timeout\n" +
-				"  LECTERN_PIPELINE: pipeline: \"never\" is not one of automatic, manual\n",
+				"  LECTERN_PIPELINE: pipeline.mode: \"never\" is not one of automatic, manual\n",
 		},
 		"an address that others reach": {
 			args: []string{"serve", "--listen", "0.0.0.0:8080"},
@@ -150,7 +150,7 @@ func TestTheShellCompletesWhatIsEnumerated(t *testing.T) {
 		"roles":     {[]string{"serve", "--roles", ""}, "api\nrelay\nworker\napi,relay\napi,worker\nrelay,worker\n:4\n"},
 		"formats":   {[]string{"show", "--format", ""}, "outline\njson\nmarkdown\n:4\n"},
 		"configs":   {[]string{"serve", "--config", ""}, strings.Join(configs.Names(), "\n") + "\n:4\n"},
-		"documents": {[]string{"generate", ""}, "pdf\ndocx\nmd\ntxt\nhtml\n:8\n"},
+		"documents": {[]string{"generate", ""}, "pdf\ndocx\npptx\nxlsx\nodt\nepub\nmd\ntxt\nhtml\n:8\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

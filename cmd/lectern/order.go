@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"lectern/adapters/textextract"
+	"lectern/configs"
 	"lectern/domain"
 )
 
@@ -27,7 +28,7 @@ type order struct {
 // of it. maxBytes bounds each file.
 func (o order) check(ctx context.Context, maxBytes int64) error {
 	problems := o.checkFlags()
-	extractor := newExtractor(maxBytes, 1)
+	extractor := newExtractor(configs.Documents{MaxBytes: maxBytes}, 1)
 	for _, file := range o.Files {
 		if err := checkFile(ctx, extractor, file, maxBytes); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", relative(file), err))

@@ -30,6 +30,7 @@ type entryReport struct {
 	Seq           int64          `json:"seq"`
 	NotBefore     *time.Time     `json:"not_before,omitempty"`
 	MaxAttempts   int32          `json:"max_attempts,omitempty"`
+	Priority      int32          `json:"priority,omitempty"`
 	Data          map[string]any `json:"data,omitempty"` // of one entry alone
 }
 
@@ -40,7 +41,8 @@ func reportEntry(e *lecternv1.OutboxEntry) entryReport {
 		Attempts: e.GetAttempts(), LastError: e.GetLastError(), CreatedAt: timeOf(e.GetCreatedAt()),
 		NextAttemptAt: timeOf(e.GetNextAttemptAt()), ProcessedAt: timeOf(e.GetProcessedAt()),
 		DeadAt: timeOf(e.GetDeadAt()), DiscardedAt: timeOf(e.GetDiscardedAt()), Seq: e.GetSeq(),
-		NotBefore: timeOf(e.GetOptions().GetNotBefore()), MaxAttempts: e.GetOptions().GetMaxAttempts(), Data: e.GetData().AsMap(),
+		NotBefore: timeOf(e.GetOptions().GetNotBefore()), MaxAttempts: e.GetOptions().GetMaxAttempts(),
+		Priority: e.GetOptions().GetPriority(), Data: e.GetData().AsMap(),
 	}
 }
 
@@ -124,6 +126,7 @@ func (p *program) printEntry(e *lecternv1.OutboxEntry, asJSON bool) error {
 	line("discarded", local(r.DiscardedAt), r.DiscardedAt != nil)
 	line("not before", local(r.NotBefore), r.NotBefore != nil)
 	line("max attempts", r.MaxAttempts, r.MaxAttempts != 0)
+	line("priority", r.Priority, r.Priority != 0)
 	line("job", plain(string(data)), true)
 	return table.Flush()
 }

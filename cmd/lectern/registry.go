@@ -10,6 +10,8 @@ import (
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
 	"lectern/adapters/natsbroker"
+	"lectern/adapters/openaigen"
+	"lectern/adapters/outlinegen"
 	"lectern/adapters/postgresbroker"
 	"lectern/adapters/redisbroker"
 	"lectern/adapters/rediscache"
@@ -69,18 +71,29 @@ func localBrokers() []string {
 	return slices.DeleteFunc(brokerKinds(), func(kind string) bool { return !brokers()[kind].local })
 }
 
-// cacheKind is the same of a cache and the section cache.options.
-type cacheKind struct {
+// kind is the same of a cache and the section cache.options, and of a generator
+// and the section generator.options.
+type kind struct {
 	decode func(options map[string]any) (any, error)
 	module func(options map[string]any) (fx.Option, error)
 }
 
 // caches is the registry of caches: cache.kind to cache.
-func caches() map[string]cacheKind {
-	return map[string]cacheKind{
+func caches() map[string]kind {
+	return map[string]kind{
 		"memory": {decode: decoder(memorycache.DecodeOptions), module: memorycache.Module},
 		"redis":  {decode: decoder(rediscache.DecodeOptions), module: rediscache.Module},
 	}
 }
 
 func cacheKinds() []string { return slices.Sorted(maps.Keys(caches())) }
+
+// generators is the registry of what writes courses: generator.kind to generator.
+func generators() map[string]kind {
+	return map[string]kind{
+		"openai":  {decode: decoder(openaigen.DecodeOptions), module: openaigen.Module},
+		"outline": {decode: decoder(outlinegen.DecodeOptions), module: outlinegen.Module},
+	}
+}
+
+func generatorKinds() []string { return slices.Sorted(maps.Keys(generators())) }

@@ -57,7 +57,7 @@ keeps its data in a folder (see --data-dir).`,
 	root.SetFlagErrorFunc(misuse)
 	complete(root, "config", configs.Names()...)
 	root.AddCommand(p.serveCommand(), p.migrateCommand(), p.generateCommand(),
-		p.listCommand(), p.showCommand(), p.outboxCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
+		p.listCommand(), p.showCommand(), p.watchCommand(), p.outboxCommand(), p.topicsCommand(), p.configCommand(), p.versionCommand())
 	return root
 }
 
@@ -82,6 +82,7 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 		Source: source, Environ: p.environ, Flags: set, Use: use,
 		BrokerKinds: brokerKinds(), LocalBrokers: localBrokers(), DecodeBroker: decodeBroker,
 		CacheKinds: cacheKinds(), DecodeCache: decodeCache,
+		GeneratorKinds: generatorKinds(), DecodeGenerator: decodeGenerator,
 	})
 	if err != nil {
 		return config, inputError{err}

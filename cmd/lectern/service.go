@@ -14,8 +14,10 @@ import (
 	"go.uber.org/fx"
 
 	"lectern/adapters/connectapi"
+	"lectern/adapters/postgres"
 	"lectern/app"
 	"lectern/configs"
+	"lectern/ports"
 )
 
 // serverStopTimeout is what a server of ours has to stop in order, after all that
@@ -158,7 +160,16 @@ func runWorkers(lc fx.Lifecycle, p *parts, workers *app.Workers) {
 	p.background(lc, "workers", workers.Run)
 }
 
-func runRelay(lc fx.Lifecycle, p *parts, relay *app.Relay) {
+func runStallWatch(lc fx.Lifecycle, p *parts, c configs.Config, watch *app.StallWatch) {
+	if c.Pipeline.StallAfter > 0 {
+		p.background(lc, "watch for stalled courses", watch.Run)
+	}
+}
+
+func runRelay(lc fx.Lifecycle, p *parts, c configs.Config, db *database, relay ports.Relay) {
+	if c.Postgres.Embedded { // and so no other process uses it
+		lc.Append(fx.StartHook(postgres.NewOutbox(db.relay, time.Now).ExpireLeases))
+	}
 	p.background(lc, "relay", relay.Run)
 }
 

@@ -104,8 +104,8 @@ func (p *program) showCourse(ctx context.Context, c client, id, format string) e
 	}
 	course := got.GetCourse()
 	if course.GetStructure() == nil {
-		return fmt.Errorf("course %s has no content yet, it is %s\nSee what happened: %s",
-			id, connectapi.StateFromProto(course.GetState()), p.hint("show", id, "--events"))
+		return fmt.Errorf("course %s has no content yet, it is %s (%d%%): %s\nSee what happened: %s",
+			id, connectapi.StateFromProto(course.GetState()), got.GetProgress().GetPercent(), plain(got.GetProgress().GetWords()), p.hint("show", id, "--events"))
 	}
 	text, err := render(connectapi.StructureFromProto(course.GetStructure()), format)
 	if err == nil {

@@ -33,7 +33,8 @@ func stageName(queue domain.Queue) string {
 }
 
 // see takes the next event.
-func (s *stages) see(e *lecternv1.Event) {
+func (s *stages) see(r *lecternv1.WatchCourseResponse) {
+	e := r.GetEvent()
 	data := e.GetEventData()
 	queue := connectapi.QueueFromProto(data.GetQueue())
 	switch e.GetEventType() {

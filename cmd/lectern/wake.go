@@ -21,7 +21,7 @@ const (
 	wakeBackoffMax   = 10 * time.Second
 )
 
-// newSender makes the session by which a process tells others of entries. Any
+// newSender makes the session by which a process tells others of what it commits. Any
 // role will do.
 func newSender(lc fx.Lifecycle, db *database) (*postgres.Notifier, error) {
 	sender, err := postgres.NewNotifier(context.Background(), cmp.Or(db.relay, db.app, db.worker))
@@ -32,12 +32,16 @@ func newSender(lc fx.Lifecycle, db *database) (*postgres.Notifier, error) {
 	return sender, nil
 }
 
-func newNotifier(log *slog.Logger, sender *postgres.Notifier, signals app.Signals) *app.EntryNotifier {
-	return app.NewEntryNotifier(sender, signals, wakeBackoff(), log)
+func newNotifier(log *slog.Logger, sender *postgres.Notifier, signals app.Signals) *app.Notifier {
+	return app.NewNotifier(sender, signals, wakeBackoff(), log)
 }
 
-func newListener(log *slog.Logger, db *database, sender *postgres.Notifier, signals app.Signals) *app.EntryListener {
+func newEntryListener(log *slog.Logger, db *database, sender *postgres.Notifier, signals app.Signals) *app.EntryListener {
 	return app.NewEntryListener(postgres.NewListener(db.relay, sender), signals, wakeBackoff(), log)
+}
+
+func newEventListener(log *slog.Logger, db *database, sender *postgres.Notifier, signals app.Signals) *app.EventListener {
+	return app.NewEventListener(postgres.NewListener(db.app, sender), signals, wakeBackoff(), log)
 }
 
 func wakeBackoff() app.Backoff {
@@ -46,10 +50,16 @@ func wakeBackoff() app.Backoff {
 
 // runNotifier starts before the producers, and so goes on until they have
 // stopped: what they commit at the last is told too.
-func runNotifier(lc fx.Lifecycle, notifier *app.EntryNotifier) { runBeside(lc, notifier.Run) }
+func runNotifier(lc fx.Lifecycle, notifier *app.Notifier) { runBeside(lc, notifier.Run) }
 
-func runListener(lc fx.Lifecycle, c configs.Config, listener *app.EntryListener) {
+func runEntryListener(lc fx.Lifecycle, c configs.Config, listener *app.EntryListener) {
 	if c.Relay.Listen {
+		runBeside(lc, listener.Run)
+	}
+}
+
+func runEventListener(lc fx.Lifecycle, c configs.Config, listener *app.EventListener) {
+	if c.Watch.Listen {
 		runBeside(lc, listener.Run)
 	}
 }

@@ -21,7 +21,7 @@ func TestWhatWorkersQueueWakesTheRelayOfAnotherProcess(t *testing.T) {
 	s := newSite(t, onPostgres(), fx.Invoke(prepareBroker, runNotifier, runWorkers))
 	relay := s.config
 	relay.Relay.PollMin, relay.Relay.PollMax = time.Hour, time.Hour
-	listener := s.otherProcess(t, relay, fx.Invoke(runNotifier, runListener, runRelay))
+	listener := s.otherProcess(t, relay, fx.Invoke(runNotifier, runEntryListener, runRelay))
 	require.Eventually(t, listener.Hears, patience, 10*time.Millisecond)
 
 	c, _ := s.course(t, domain.QueueDocumentProcessing, domain.PipelineAutomatic)
@@ -29,6 +29,33 @@ func TestWhatWorkersQueueWakesTheRelayOfAnotherProcess(t *testing.T) {
 	require.NoError(t, err)
 	s.completes(t, c)
 	require.True(t, listener.Hears())
+}
+
+// One process answers calls; what another commits wakes those who watch the
+// course there, long before they would look.
+func TestWhatAnotherProcessCommitsWakesTheWatchersOfItsCourse(t *testing.T) {
+	t.Parallel()
+	var signals app.Signals
+	var listener *app.EventListener
+	s := newSite(t, onPostgres(), fx.Invoke(prepareBroker, runNotifier, runEventListener), fx.Populate(&signals, &listener))
+	require.Eventually(t, listener.Hears, patience, 10*time.Millisecond)
+	c, _ := s.course(t, domain.QueueStructureAnalysis, domain.PipelineAutomatic)
+	other, _ := s.course(t, domain.QueueStructureAnalysis, domain.PipelineAutomatic)
+	_, err := s.uploads.InitiateGeneration(t.Context(), s.owner, c.ID, "wake-"+c.ID.String())
+	require.NoError(t, err)
+	changed, stop := signals.Events.Watch(c.ID)
+	defer stop()
+	others, stopOthers := signals.Events.Watch(other.ID)
+	defer stopOthers()
+
+	s.otherProcess(t, s.config, fx.Invoke(runNotifier, runRelay, runWorkers))
+	select {
+	case <-changed:
+	case <-time.After(patience):
+		t.Error("nobody told of the worker's events")
+	}
+	s.completes(t, c)
+	require.Empty(t, others)
 }
 
 // otherProcess starts another service on the site's database.

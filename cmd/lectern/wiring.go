@@ -18,9 +18,9 @@ import (
 
 	"lectern/adapters/connectapi"
 	"lectern/adapters/fileblobs"
-	"lectern/adapters/outlinegen"
 	"lectern/adapters/postgres"
 	"lectern/adapters/textextract"
+	"lectern/adapters/watermillrelay"
 	"lectern/app"
 	"lectern/configs"
 	"lectern/domain"
@@ -29,7 +29,7 @@ import (
 
 // What nobody has yet had reason to configure.
 const (
-	watchPoll    = time.Second      // how soon another process's event reaches a watcher
+	watchPoll    = time.Second      // how soon another process's event reaches a watcher who does not hear of it
 	backoffFirst = time.Second      // after the first failure, of a publish or a job
 	backoffMax   = 20 * time.Second // less than a relay may be silent before health calls it stuck
 )
@@ -49,13 +49,13 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 	// It outlives those who commit, so that their last commit is told too.
 	roles = append(roles, fx.Invoke(runNotifier))
 	if c.Roles.Has(configs.RoleWorker) {
-		roles = append(roles, fx.Invoke(runBackup, runWorkers), needDatabase(postgres.Worker, db.worker))
+		roles = append(roles, fx.Invoke(runBackup, runWorkers, runStallWatch), needDatabase(postgres.Worker, db.worker))
 	}
 	if c.Roles.Has(configs.RoleRelay) {
-		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
+		roles = append(roles, fx.Provide(watchOutbox), fx.Invoke(runEntryListener, runRelay, runRetention), needDatabase(postgres.Relay, db.relay))
 	}
 	if c.Roles.Has(configs.RoleAPI) {
-		roles = append(roles, fx.Invoke(serveAPI), needDatabase(postgres.App, db.app))
+		roles = append(roles, fx.Invoke(runEventListener, serveAPI), needDatabase(postgres.App, db.app))
 	} else {
 		roles = append(roles, fx.Invoke(serveHealth))
 	}
@@ -79,6 +79,13 @@ func provide(c configs.Config, log *slog.Logger, db *database, p *parts) (fx.Opt
 		}
 		options = append(options, cache)
 	}
+	if c.Roles.Has(configs.RoleWorker) {
+		generator, err := generators()[c.Generator.Kind].module(c.Generator.Options)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, generator)
+	}
 	return fx.Options(options...), nil
 }
 
@@ -96,7 +103,7 @@ func needDatabase(duty postgres.Duty, pool *pgxpool.Pool) fx.Option {
 	})
 }
 
-func watchOutbox(relay *app.Relay, outbox ports.Outbox) *app.OutboxWatch {
+func watchOutbox(relay ports.Relay, outbox ports.Outbox) *app.OutboxWatch {
 	return &app.OutboxWatch{Relay: relay, Outbox: outbox}
 }
 
@@ -118,11 +125,15 @@ func storage() fx.Option {
 			return app.NewCachedCommands(postgres.NewCommands(db.app), cache, time.Now, log)
 		},
 		fx.Annotate(func(db *database) *postgres.Outbox { return postgres.NewOutbox(db.relay, time.Now) }, fx.As(new(ports.Outbox))),
+		func(c configs.Config, db *database, log *slog.Logger) ports.EntryStream {
+			options := watermillrelay.Options{BatchSize: c.Relay.BatchSize, IdleTimeout: watermillrelay.DefaultIdleTimeout}
+			return watermillrelay.New(db.relay, options, log)
+		},
 		fx.Annotate(func(db *database) *postgres.Steps { return postgres.NewSteps(db.worker, ports.GroupWorkers) }, fx.As(new(ports.Steps))),
 	))
 }
 
-// documents keeps, reads and makes courses of files.
+// documents keeps and reads files.
 func documents() fx.Option {
 	return fx.Module("documents", fx.Provide(
 		func(c configs.Config, lc fx.Lifecycle) (ports.Blobs, error) {
@@ -138,11 +149,10 @@ func documents() fx.Option {
 			return store, nil
 		},
 		func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
-			e := newExtractor(c.Documents.MaxBytes, min(c.Workers.Concurrency, runtime.NumCPU()))
+			e := newExtractor(c.Documents, min(c.Workers.Concurrency, runtime.NumCPU()))
 			lc.Append(fx.StopHook(e.Close))
 			return e
 		},
-		fx.Annotate(outlinegen.New, fx.As(new(ports.Generator))),
 	))
 }
 
@@ -150,8 +160,8 @@ func documents() fx.Option {
 // its PDF reader compiles is kept in the user's own cache: not beside the
 // Postgres that was fetched, whose folder another user must be able to enter
 // when we are root. Without such a cache it is compiled anew each time.
-func newExtractor(maxBytes int64, readers int) *textextract.Extractor {
-	options := textextract.Options{MaxBytes: maxBytes, Readers: readers}
+func newExtractor(c configs.Documents, readers int) *textextract.Extractor {
+	options := textextract.Options{MaxBytes: c.MaxBytes, SpeakerNotes: c.SpeakerNotes, Readers: readers}
 	if cache, err := os.UserCacheDir(); err == nil {
 		options.CacheDir = filepath.Join(cache, "lectern", "pdf")
 	}
@@ -163,34 +173,43 @@ func useCases() fx.Option {
 	return fx.Module("app", fx.Provide(
 		app.NewSignals,
 		func() app.Backoff { return app.Backoff{Base: backoffFirst, Max: backoffMax, Random: rand.Float64} },
-		newCourses, app.NewOperatorService, newSender, newNotifier, newListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
-		newRetention,
+		newCourses, app.NewOperatorService, newSender, newNotifier, newEntryListener, newEventListener, newRelay, app.NewDefenceStats, newDefence, oldBrokers, newBackup, newWorkers,
+		newRetention, newStallWatch,
 		fx.Annotate(app.NewHealth, fx.ParamTags(needs, `optional:"true"`)),
 	))
 }
 
 func newCourses(
 	c configs.Config, log *slog.Logger, courses ports.Courses, commands ports.Commands, blobs ports.Blobs,
-	extractor ports.Extractor, signals app.Signals,
+	extractor ports.Extractor, signals app.Signals, listener *app.EventListener,
 ) *app.CourseService {
 	return app.NewCourseService(app.CourseDeps{
 		Courses: courses, Commands: commands, Blobs: blobs, Extractor: extractor, Signals: signals,
-		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline, WatchPoll: watchPoll,
+		NewID: uuid.NewV7, Log: log, MaxDocumentBytes: c.Documents.MaxBytes, Pipeline: c.Pipeline.Mode, WatchPoll: watchPoll, Hears: listener.Hears,
 	})
 }
 
 func newRelay(
-	c configs.Config, log *slog.Logger, outbox ports.Outbox, broker ports.Broker, signals app.Signals, listener *app.EntryListener,
-	backoff app.Backoff,
-) *app.Relay {
-	return app.NewRelay(app.RelayDeps{
-		Outbox: outbox, Broker: broker, Wake: signals.Entries, Hears: listener.Hears, Backoff: backoff, Now: time.Now, Log: log,
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, signals app.Signals,
+	listener *app.EntryListener, backoff app.Backoff, stream ports.EntryStream,
+) ports.Relay {
+	deps := app.RelayDeps{
+		Outbox: postgres.NewOutbox(db.relay, time.Now), Broker: broker,
+		Wake: signals.Entries, Hears: listener.Hears, Failed: signals.Happened, Backoff: backoff, Now: time.Now, Log: log,
 		Config: app.RelayConfig{
 			BatchSize: c.Relay.BatchSize, PollMin: c.Relay.PollMin, PollMax: c.Relay.PollMax, MaxAttempts: c.Relay.MaxAttempts,
 			Lease: c.Relay.Lease, OnDead: c.Relay.OnDead,
 		},
 		Holder: holderName(),
-	})
+	}
+	if c.Relay.Engine == configs.EngineWatermill {
+		return app.NewStreamedRelay(deps, stream)
+	}
+	lanes := make([]ports.Outbox, c.Relay.Lanes)
+	for i := range lanes {
+		lanes[i] = postgres.NewOutbox(db.relay, time.Now)
+	}
+	return app.NewLanes(deps, lanes)
 }
 
 // holderName names this process's relay among all that there are: for people
@@ -226,6 +245,15 @@ func newWorkers(
 	return app.NewWorkers(app.WorkerDeps{
 		Steps: steps, Defence: defence, Broker: broker, Old: old, Blobs: blobs, Extractor: extractor, Generator: generator,
 		Signals: signals, Backoff: backoff, NewID: uuid.NewV7, Now: time.Now, Log: log, Config: app.WorkerConfig(c.Workers),
+	})
+}
+
+func newStallWatch(
+	c configs.Config, log *slog.Logger, db *database, broker ports.Broker, old []app.OldBroker, signals app.Signals,
+) *app.StallWatch {
+	return app.NewStallWatch(app.StallDeps{
+		Store: postgres.NewStalls(db.worker, ports.GroupWorkers), Broker: broker, Old: old, Signals: signals,
+		After: c.Pipeline.StallAfter, Random: rand.Float64, Now: time.Now, Log: log,
 	})
 }
 

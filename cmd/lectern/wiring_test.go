@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"lectern/configs"
 	"lectern/domain"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestPDFReaderIsKeptInTheUsersOwnCache(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
-	e := newExtractor(domain.MaxDocumentBytes, 1)
+	e := newExtractor(configs.Documents{MaxBytes: domain.MaxDocumentBytes}, 1)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	content, err := os.ReadFile("../../docs/samples/04-consultative-selling.pdf")
 	require.NoError(t, err)

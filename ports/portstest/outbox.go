@@ -18,6 +18,8 @@ type OutboxHarness struct {
 	Relay func(t *testing.T) ports.Outbox
 	// Add commits n entries of a course, in order, and makes the course if need be.
 	Add func(t *testing.T, course uuid.UUID, n int) []uuid.UUID
+	// AddUrgent commits one entry with a priority of a course that there is.
+	AddUrgent func(t *testing.T, course uuid.UUID, priority int) uuid.UUID
 	// Expire lets the time of a holder pass: that of its leases and of itself.
 	Expire func(t *testing.T, holder string)
 }
@@ -34,6 +36,7 @@ func TestOutbox(t *testing.T, harness func(t *testing.T) OutboxHarness) {
 		"WhatIsSettledIsNot":                          outboxSettles,
 		"AnEntryThatComesLaterIsClaimed":              outboxSeesLater,
 		"AFailedEntryHoldsUpItsCourseAlone":           outboxParks,
+		"WhatIsDueIsMadeReadyByWhoHasIt":              outboxMakesReady,
 		"ADeadEntryLetsItsCoursesOthersPass":          outboxBuries,
 		"AHolderWhoseTimePassedIsFenced":              outboxFences,
 		"AHolderWhoseTimePassedUnnoticedGoesOn":       outboxForgives,
@@ -43,6 +46,11 @@ func TestOutbox(t *testing.T, harness func(t *testing.T) OutboxHarness) {
 		"DeathsWithOneEntryInHandAreCounted":          outboxCounts,
 		"ALongBacklogIsSuspectForOneBatchAlone":       outboxSuspectsOneBatch,
 		"AnAttemptThatEndsWithoutDeathIsNoneOfDeaths": outboxAcquits,
+		"AnUrgentEntryTakesItsCourseAlong":            outboxRaises,
+		"TheMostUrgentLeaveFirst":                     outboxRanks,
+		"NoPriorityStarvesTheOldest":                  outboxKeepsAShare,
+		"WhatIsPassedOverIsNotLost":                   outboxLosesNothingBehindUrgent,
+		"AnUrgentPoisonIsFound":                       outboxSuspectsTheRaised,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -241,6 +249,26 @@ func outboxParks(t *outboxT) {
 	require.Greater(t, due, 30*time.Minute)
 }
 
+// outboxMakesReady is about two relays: were one to make ready what is the
+// other's, that one would not know, and find it at its next look.
+func outboxMakesReady(t *outboxT) {
+	one, two := t.start("one"), t.start("two")
+	one.balance()
+	two.balance()
+	course := courseIn(int(one.lease.Partitions[0].Partition))
+	ids := t.Add(t.T, course, 2)
+	one.settle(domain.Settlement{Retry: []domain.FailedEntry{{Entry: one.claim(1).Entries[0], Reason: "not now"}}})
+	require.Empty(t, two.claimIDs())
+	_, parked, err := two.NextDue(t.Context())
+	require.NoError(t, err)
+	require.False(t, parked, "it is none of its business")
+	due, parked, err := one.NextDue(t.Context())
+	require.NoError(t, err)
+	require.True(t, parked)
+	require.LessOrEqual(t, due, time.Duration(0))
+	require.Equal(t, ids, one.claimIDs())
+}
+
 // outboxBuries lets an entry come due at once besides: it is ready again
 // behind a cursor that is past its old number.
 func outboxBuries(t *outboxT) {
@@ -322,6 +350,7 @@ func outboxSuspects(t *outboxT) {
 	t.start("died").claim(1000)
 	t.Expire(t.T, "died")
 	r := t.start("next")
+	require.True(t, r.lease.Suspect)
 	later := t.Add(t.T, courseIn(3), 2)
 	for _, id := range ids {
 		claimed := r.claim(1000)
@@ -330,6 +359,8 @@ func outboxSuspects(t *outboxT) {
 		r.settle(domain.Settlement{Published: claimed.Entries})
 	}
 	require.Equal(t, later, r.claimIDs(), "the rest leaves together")
+	r.hold()
+	require.False(t, r.lease.Suspect)
 }
 
 func outboxTrusts(t *outboxT) {

@@ -93,6 +93,14 @@ const (
 	Format_FORMAT_TXT Format = 4
 	// A web page.
 	Format_FORMAT_HTML Format = 5
+	// Office Open XML presentation.
+	Format_FORMAT_PPTX Format = 6
+	// Office Open XML workbook.
+	Format_FORMAT_XLSX Format = 7
+	// OpenDocument text.
+	Format_FORMAT_ODT Format = 8
+	// An e-book.
+	Format_FORMAT_EPUB Format = 9
 )
 
 // Enum value maps for Format.
@@ -104,6 +112,10 @@ var (
 		3: "FORMAT_MD",
 		4: "FORMAT_TXT",
 		5: "FORMAT_HTML",
+		6: "FORMAT_PPTX",
+		7: "FORMAT_XLSX",
+		8: "FORMAT_ODT",
+		9: "FORMAT_EPUB",
 	}
 	Format_value = map[string]int32{
 		"FORMAT_UNSPECIFIED": 0,
@@ -112,6 +124,10 @@ var (
 		"FORMAT_MD":          3,
 		"FORMAT_TXT":         4,
 		"FORMAT_HTML":        5,
+		"FORMAT_PPTX":        6,
+		"FORMAT_XLSX":        7,
+		"FORMAT_ODT":         8,
+		"FORMAT_EPUB":        9,
 	}
 )
 
@@ -660,7 +676,7 @@ const file_lectern_v1_course_proto_rawDesc = "" +
 	"\bPipeline\x12\x18\n" +
 	"\x14PIPELINE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PIPELINE_AUTOMATIC\x10\x01\x12\x13\n" +
-	"\x0fPIPELINE_MANUAL\x10\x02*q\n" +
+	"\x0fPIPELINE_MANUAL\x10\x02*\xb4\x01\n" +
 	"\x06Format\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -669,7 +685,12 @@ const file_lectern_v1_course_proto_rawDesc = "" +
 	"\tFORMAT_MD\x10\x03\x12\x0e\n" +
 	"\n" +
 	"FORMAT_TXT\x10\x04\x12\x0f\n" +
-	"\vFORMAT_HTML\x10\x05*\x8a\x01\n" +
+	"\vFORMAT_HTML\x10\x05\x12\x0f\n" +
+	"\vFORMAT_PPTX\x10\x06\x12\x0f\n" +
+	"\vFORMAT_XLSX\x10\a\x12\x0e\n" +
+	"\n" +
+	"FORMAT_ODT\x10\b\x12\x0f\n" +
+	"\vFORMAT_EPUB\x10\t*\x8a\x01\n" +
 	"\x0eDocumentStatus\x12\x1f\n" +
 	"\x1bDOCUMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DOCUMENT_STATUS_UPLOADED\x10\x01\x12\x1d\n" +

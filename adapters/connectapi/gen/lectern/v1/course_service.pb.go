@@ -204,7 +204,9 @@ type GetCourseResponse struct {
 	// The course.
 	Course *Course `protobuf:"bytes,1,opt,name=course,proto3" json:"course,omitempty"`
 	// Its documents, in the order of upload.
-	Documents     []*Document `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	Documents []*Document `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	// How far its run has come.
+	Progress      *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -249,6 +251,13 @@ func (x *GetCourseResponse) GetCourse() *Course {
 func (x *GetCourseResponse) GetDocuments() []*Document {
 	if x != nil {
 		return x.Documents
+	}
+	return nil
+}
+
+func (x *GetCourseResponse) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
 	}
 	return nil
 }
@@ -369,7 +378,8 @@ type UploadDocumentRequest struct {
 	// The course, a UUID; it must be pending.
 	CourseId string `protobuf:"bytes,1,opt,name=course_id,json=courseId,proto3" json:"course_id,omitempty"`
 	// The file's name: folders are dropped, what is left has 1 to 255
-	// characters. Its ending helps to recognize the format.
+	// characters. Its ending says which format is meant: pdf, docx, pptx, xlsx,
+	// odt, epub, md, html or txt; without one the content alone tells.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The file's bytes: 1 byte to 64 MiB. The server may be set to take less.
 	Content       []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
@@ -817,7 +827,9 @@ func (x *WatchCourseRequest) GetSnapshotOnly() bool {
 type WatchCourseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event.
-	Event         *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// How far the course's run has come with it.
+	Progress      *Progress `protobuf:"bytes,2,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -855,6 +867,13 @@ func (*WatchCourseResponse) Descriptor() ([]byte, []int) {
 func (x *WatchCourseResponse) GetEvent() *Event {
 	if x != nil {
 		return x.Event
+	}
+	return nil
+}
+
+func (x *WatchCourseResponse) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
 	}
 	return nil
 }
@@ -1091,10 +1110,11 @@ const file_lectern_v1_course_service_proto_rawDesc = "" +
 	"\x14CreateCourseResponse\x12*\n" +
 	"\x06course\x18\x01 \x01(\v2\x12.lectern.v1.CourseR\x06course\"9\n" +
 	"\x10GetCourseRequest\x12%\n" +
-	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\"s\n" +
+	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\"\xa5\x01\n" +
 	"\x11GetCourseResponse\x12*\n" +
 	"\x06course\x18\x01 \x01(\v2\x12.lectern.v1.CourseR\x06course\x122\n" +
-	"\tdocuments\x18\x02 \x03(\v2\x14.lectern.v1.DocumentR\tdocuments\"h\n" +
+	"\tdocuments\x18\x02 \x03(\v2\x14.lectern.v1.DocumentR\tdocuments\x120\n" +
+	"\bprogress\x18\x03 \x01(\v2\x14.lectern.v1.ProgressR\bprogress\"h\n" +
 	"\x12ListCoursesRequest\x12&\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12*\n" +
 	"\n" +
@@ -1138,9 +1158,10 @@ const file_lectern_v1_course_service_proto_rawDesc = "" +
 	"\x12WatchCourseRequest\x12%\n" +
 	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12-\n" +
 	"\x0eafter_event_no\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\fafterEventNo\x12#\n" +
-	"\rsnapshot_only\x18\x03 \x01(\bR\fsnapshotOnly\">\n" +
+	"\rsnapshot_only\x18\x03 \x01(\bR\fsnapshotOnly\"p\n" +
 	"\x13WatchCourseResponse\x12'\n" +
-	"\x05event\x18\x01 \x01(\v2\x11.lectern.v1.EventR\x05event\"\xba\x02\n" +
+	"\x05event\x18\x01 \x01(\v2\x11.lectern.v1.EventR\x05event\x120\n" +
+	"\bprogress\x18\x02 \x01(\v2\x14.lectern.v1.ProgressR\bprogress\"\xba\x02\n" +
 	"\x17CancelGenerationRequest\x12%\n" +
 	"\tcourse_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bcourseId\x12\x8a\x01\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tBa\xbaH^\xba\x01Q\n" +
@@ -1203,12 +1224,13 @@ var file_lectern_v1_course_service_proto_goTypes = []any{
 	(*Settings)(nil),                   // 19: lectern.v1.Settings
 	(*Course)(nil),                     // 20: lectern.v1.Course
 	(*Document)(nil),                   // 21: lectern.v1.Document
-	(*FSMState)(nil),                   // 22: lectern.v1.FSMState
-	(*QueuedEntry)(nil),                // 23: lectern.v1.QueuedEntry
-	(State)(0),                         // 24: lectern.v1.State
-	(*JobRequest)(nil),                 // 25: lectern.v1.JobRequest
-	(*structpb.Struct)(nil),            // 26: google.protobuf.Struct
-	(*Event)(nil),                      // 27: lectern.v1.Event
+	(*Progress)(nil),                   // 22: lectern.v1.Progress
+	(*FSMState)(nil),                   // 23: lectern.v1.FSMState
+	(*QueuedEntry)(nil),                // 24: lectern.v1.QueuedEntry
+	(State)(0),                         // 25: lectern.v1.State
+	(*JobRequest)(nil),                 // 26: lectern.v1.JobRequest
+	(*structpb.Struct)(nil),            // 27: google.protobuf.Struct
+	(*Event)(nil),                      // 28: lectern.v1.Event
 }
 var file_lectern_v1_course_service_proto_depIdxs = []int32{
 	18, // 0: lectern.v1.CreateCourseRequest.style:type_name -> lectern.v1.Style
@@ -1216,41 +1238,43 @@ var file_lectern_v1_course_service_proto_depIdxs = []int32{
 	20, // 2: lectern.v1.CreateCourseResponse.course:type_name -> lectern.v1.Course
 	20, // 3: lectern.v1.GetCourseResponse.course:type_name -> lectern.v1.Course
 	21, // 4: lectern.v1.GetCourseResponse.documents:type_name -> lectern.v1.Document
-	20, // 5: lectern.v1.ListCoursesResponse.courses:type_name -> lectern.v1.Course
-	21, // 6: lectern.v1.UploadDocumentResponse.document:type_name -> lectern.v1.Document
-	22, // 7: lectern.v1.InitiateGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
-	23, // 8: lectern.v1.InitiateGenerationResponse.outbox_entries:type_name -> lectern.v1.QueuedEntry
-	24, // 9: lectern.v1.InitializeFSMRequest.state:type_name -> lectern.v1.State
-	25, // 10: lectern.v1.InitializeFSMRequest.jobs:type_name -> lectern.v1.JobRequest
-	26, // 11: lectern.v1.InitializeFSMRequest.metadata:type_name -> google.protobuf.Struct
-	22, // 12: lectern.v1.InitializeFSMResponse.fsm_state:type_name -> lectern.v1.FSMState
-	23, // 13: lectern.v1.InitializeFSMResponse.outbox_entries:type_name -> lectern.v1.QueuedEntry
-	27, // 14: lectern.v1.WatchCourseResponse.event:type_name -> lectern.v1.Event
-	22, // 15: lectern.v1.CancelGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
-	22, // 16: lectern.v1.RestartGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
-	0,  // 17: lectern.v1.CourseService.CreateCourse:input_type -> lectern.v1.CreateCourseRequest
-	2,  // 18: lectern.v1.CourseService.GetCourse:input_type -> lectern.v1.GetCourseRequest
-	4,  // 19: lectern.v1.CourseService.ListCourses:input_type -> lectern.v1.ListCoursesRequest
-	6,  // 20: lectern.v1.CourseService.UploadDocument:input_type -> lectern.v1.UploadDocumentRequest
-	8,  // 21: lectern.v1.CourseService.InitiateGeneration:input_type -> lectern.v1.InitiateGenerationRequest
-	10, // 22: lectern.v1.CourseService.InitializeFSM:input_type -> lectern.v1.InitializeFSMRequest
-	12, // 23: lectern.v1.CourseService.WatchCourse:input_type -> lectern.v1.WatchCourseRequest
-	14, // 24: lectern.v1.CourseService.CancelGeneration:input_type -> lectern.v1.CancelGenerationRequest
-	16, // 25: lectern.v1.CourseService.RestartGeneration:input_type -> lectern.v1.RestartGenerationRequest
-	1,  // 26: lectern.v1.CourseService.CreateCourse:output_type -> lectern.v1.CreateCourseResponse
-	3,  // 27: lectern.v1.CourseService.GetCourse:output_type -> lectern.v1.GetCourseResponse
-	5,  // 28: lectern.v1.CourseService.ListCourses:output_type -> lectern.v1.ListCoursesResponse
-	7,  // 29: lectern.v1.CourseService.UploadDocument:output_type -> lectern.v1.UploadDocumentResponse
-	9,  // 30: lectern.v1.CourseService.InitiateGeneration:output_type -> lectern.v1.InitiateGenerationResponse
-	11, // 31: lectern.v1.CourseService.InitializeFSM:output_type -> lectern.v1.InitializeFSMResponse
-	13, // 32: lectern.v1.CourseService.WatchCourse:output_type -> lectern.v1.WatchCourseResponse
-	15, // 33: lectern.v1.CourseService.CancelGeneration:output_type -> lectern.v1.CancelGenerationResponse
-	17, // 34: lectern.v1.CourseService.RestartGeneration:output_type -> lectern.v1.RestartGenerationResponse
-	26, // [26:35] is the sub-list for method output_type
-	17, // [17:26] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	22, // 5: lectern.v1.GetCourseResponse.progress:type_name -> lectern.v1.Progress
+	20, // 6: lectern.v1.ListCoursesResponse.courses:type_name -> lectern.v1.Course
+	21, // 7: lectern.v1.UploadDocumentResponse.document:type_name -> lectern.v1.Document
+	23, // 8: lectern.v1.InitiateGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
+	24, // 9: lectern.v1.InitiateGenerationResponse.outbox_entries:type_name -> lectern.v1.QueuedEntry
+	25, // 10: lectern.v1.InitializeFSMRequest.state:type_name -> lectern.v1.State
+	26, // 11: lectern.v1.InitializeFSMRequest.jobs:type_name -> lectern.v1.JobRequest
+	27, // 12: lectern.v1.InitializeFSMRequest.metadata:type_name -> google.protobuf.Struct
+	23, // 13: lectern.v1.InitializeFSMResponse.fsm_state:type_name -> lectern.v1.FSMState
+	24, // 14: lectern.v1.InitializeFSMResponse.outbox_entries:type_name -> lectern.v1.QueuedEntry
+	28, // 15: lectern.v1.WatchCourseResponse.event:type_name -> lectern.v1.Event
+	22, // 16: lectern.v1.WatchCourseResponse.progress:type_name -> lectern.v1.Progress
+	23, // 17: lectern.v1.CancelGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
+	23, // 18: lectern.v1.RestartGenerationResponse.fsm_state:type_name -> lectern.v1.FSMState
+	0,  // 19: lectern.v1.CourseService.CreateCourse:input_type -> lectern.v1.CreateCourseRequest
+	2,  // 20: lectern.v1.CourseService.GetCourse:input_type -> lectern.v1.GetCourseRequest
+	4,  // 21: lectern.v1.CourseService.ListCourses:input_type -> lectern.v1.ListCoursesRequest
+	6,  // 22: lectern.v1.CourseService.UploadDocument:input_type -> lectern.v1.UploadDocumentRequest
+	8,  // 23: lectern.v1.CourseService.InitiateGeneration:input_type -> lectern.v1.InitiateGenerationRequest
+	10, // 24: lectern.v1.CourseService.InitializeFSM:input_type -> lectern.v1.InitializeFSMRequest
+	12, // 25: lectern.v1.CourseService.WatchCourse:input_type -> lectern.v1.WatchCourseRequest
+	14, // 26: lectern.v1.CourseService.CancelGeneration:input_type -> lectern.v1.CancelGenerationRequest
+	16, // 27: lectern.v1.CourseService.RestartGeneration:input_type -> lectern.v1.RestartGenerationRequest
+	1,  // 28: lectern.v1.CourseService.CreateCourse:output_type -> lectern.v1.CreateCourseResponse
+	3,  // 29: lectern.v1.CourseService.GetCourse:output_type -> lectern.v1.GetCourseResponse
+	5,  // 30: lectern.v1.CourseService.ListCourses:output_type -> lectern.v1.ListCoursesResponse
+	7,  // 31: lectern.v1.CourseService.UploadDocument:output_type -> lectern.v1.UploadDocumentResponse
+	9,  // 32: lectern.v1.CourseService.InitiateGeneration:output_type -> lectern.v1.InitiateGenerationResponse
+	11, // 33: lectern.v1.CourseService.InitializeFSM:output_type -> lectern.v1.InitializeFSMResponse
+	13, // 34: lectern.v1.CourseService.WatchCourse:output_type -> lectern.v1.WatchCourseResponse
+	15, // 35: lectern.v1.CourseService.CancelGeneration:output_type -> lectern.v1.CancelGenerationResponse
+	17, // 36: lectern.v1.CourseService.RestartGeneration:output_type -> lectern.v1.RestartGenerationResponse
+	28, // [28:37] is the sub-list for method output_type
+	19, // [19:28] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_lectern_v1_course_service_proto_init() }

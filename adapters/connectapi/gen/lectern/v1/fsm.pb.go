@@ -599,6 +599,61 @@ func (x *Event) GetUserId() string {
 	return ""
 }
 
+// Progress is how far a course's run has come.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 to 100; within a run it never falls, and 100 is a complete course.
+	Percent int32 `protobuf:"varint,1,opt,name=percent,proto3" json:"percent,omitempty"`
+	// The same in words, in English, or why the run ended: for a person to read.
+	Words         string `protobuf:"bytes,2,opt,name=words,proto3" json:"words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_lectern_v1_fsm_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_lectern_v1_fsm_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Progress) GetPercent() int32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *Progress) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
 // EventData is the particulars of an event. A field that the event's type has
 // no use for is at its zero value.
 type EventData struct {
@@ -631,7 +686,7 @@ type EventData struct {
 
 func (x *EventData) Reset() {
 	*x = EventData{}
-	mi := &file_lectern_v1_fsm_proto_msgTypes[3]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +698,7 @@ func (x *EventData) String() string {
 func (*EventData) ProtoMessage() {}
 
 func (x *EventData) ProtoReflect() protoreflect.Message {
-	mi := &file_lectern_v1_fsm_proto_msgTypes[3]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +711,7 @@ func (x *EventData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventData.ProtoReflect.Descriptor instead.
 func (*EventData) Descriptor() ([]byte, []int) {
-	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{3}
+	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EventData) GetFrom() State {
@@ -753,7 +808,7 @@ type JobRequest struct {
 
 func (x *JobRequest) Reset() {
 	*x = JobRequest{}
-	mi := &file_lectern_v1_fsm_proto_msgTypes[4]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +820,7 @@ func (x *JobRequest) String() string {
 func (*JobRequest) ProtoMessage() {}
 
 func (x *JobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lectern_v1_fsm_proto_msgTypes[4]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +833,7 @@ func (x *JobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRequest.ProtoReflect.Descriptor instead.
 func (*JobRequest) Descriptor() ([]byte, []int) {
-	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{4}
+	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *JobRequest) GetQueue() Queue {
@@ -810,14 +865,18 @@ type JobOptions struct {
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
 	// Attempts that a worker makes before it gives up: 1 to 100, or 0 for the
 	// server's default.
-	MaxAttempts   int32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	MaxAttempts int32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	// How urgent the job is: 0, the default, to 9. It leaves the outbox before
+	// less urgent ones, together with what comes before it in its course, whose
+	// order never changes.
+	Priority      int32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JobOptions) Reset() {
 	*x = JobOptions{}
-	mi := &file_lectern_v1_fsm_proto_msgTypes[5]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +888,7 @@ func (x *JobOptions) String() string {
 func (*JobOptions) ProtoMessage() {}
 
 func (x *JobOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_lectern_v1_fsm_proto_msgTypes[5]
+	mi := &file_lectern_v1_fsm_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +901,7 @@ func (x *JobOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
 func (*JobOptions) Descriptor() ([]byte, []int) {
-	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{5}
+	return file_lectern_v1_fsm_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JobOptions) GetNotBefore() *timestamppb.Timestamp {
@@ -855,6 +914,13 @@ func (x *JobOptions) GetNotBefore() *timestamppb.Timestamp {
 func (x *JobOptions) GetMaxAttempts() int32 {
 	if x != nil {
 		return x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *JobOptions) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
 	}
 	return 0
 }
@@ -893,7 +959,10 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"created_by\x18\a \x01(\x0e2\x11.lectern.v1.ActorR\tcreatedBy\x12\x1c\n" +
 	"\auser_id\x18\b \x01(\tH\x00R\x06userId\x88\x01\x01B\n" +
 	"\n" +
-	"\b_user_id\"\xe5\x02\n" +
+	"\b_user_id\":\n" +
+	"\bProgress\x12\x18\n" +
+	"\apercent\x18\x01 \x01(\x05R\apercent\x12\x14\n" +
+	"\x05words\x18\x02 \x01(\tR\x05words\"\xe5\x02\n" +
 	"\tEventData\x12%\n" +
 	"\x04from\x18\x01 \x01(\x0e2\x11.lectern.v1.StateR\x04from\x12!\n" +
 	"\x02to\x18\x02 \x01(\x0e2\x11.lectern.v1.StateR\x02to\x12\x18\n" +
@@ -913,12 +982,13 @@ const file_lectern_v1_fsm_proto_rawDesc = "" +
 	"\x05queue\x18\x01 \x01(\x0e2\x11.lectern.v1.QueueB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05queue\x123\n" +
 	"\x04data\x18\x02 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x04data\x120\n" +
-	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"\x7f\n" +
+	"\aoptions\x18\x03 \x01(\v2\x16.lectern.v1.JobOptionsR\aoptions\"\xa6\x01\n" +
 	"\n" +
 	"JobOptions\x12C\n" +
 	"\n" +
 	"not_before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\b\xbaH\x05\xb2\x01\x022\x00R\tnotBefore\x12,\n" +
-	"\fmax_attempts\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts*\xcb\x03\n" +
+	"\fmax_attempts\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\vmaxAttempts\x12%\n" +
+	"\bpriority\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\t(\x00R\bpriority*\xcb\x03\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x16\n" +
@@ -977,7 +1047,7 @@ func file_lectern_v1_fsm_proto_rawDescGZIP() []byte {
 }
 
 var file_lectern_v1_fsm_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_lectern_v1_fsm_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_lectern_v1_fsm_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_lectern_v1_fsm_proto_goTypes = []any{
 	(State)(0),                    // 0: lectern.v1.State
 	(Actor)(0),                    // 1: lectern.v1.Actor
@@ -986,30 +1056,31 @@ var file_lectern_v1_fsm_proto_goTypes = []any{
 	(*FSMState)(nil),              // 4: lectern.v1.FSMState
 	(*QueuedEntry)(nil),           // 5: lectern.v1.QueuedEntry
 	(*Event)(nil),                 // 6: lectern.v1.Event
-	(*EventData)(nil),             // 7: lectern.v1.EventData
-	(*JobRequest)(nil),            // 8: lectern.v1.JobRequest
-	(*JobOptions)(nil),            // 9: lectern.v1.JobOptions
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 11: google.protobuf.Struct
+	(*Progress)(nil),              // 7: lectern.v1.Progress
+	(*EventData)(nil),             // 8: lectern.v1.EventData
+	(*JobRequest)(nil),            // 9: lectern.v1.JobRequest
+	(*JobOptions)(nil),            // 10: lectern.v1.JobOptions
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
 }
 var file_lectern_v1_fsm_proto_depIdxs = []int32{
 	0,  // 0: lectern.v1.FSMState.state:type_name -> lectern.v1.State
 	1,  // 1: lectern.v1.FSMState.created_by:type_name -> lectern.v1.Actor
-	10, // 2: lectern.v1.FSMState.created_at:type_name -> google.protobuf.Timestamp
+	11, // 2: lectern.v1.FSMState.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: lectern.v1.QueuedEntry.queue_name:type_name -> lectern.v1.Queue
-	10, // 4: lectern.v1.QueuedEntry.created_at:type_name -> google.protobuf.Timestamp
+	11, // 4: lectern.v1.QueuedEntry.created_at:type_name -> google.protobuf.Timestamp
 	3,  // 5: lectern.v1.Event.event_type:type_name -> lectern.v1.EventType
-	7,  // 6: lectern.v1.Event.event_data:type_name -> lectern.v1.EventData
-	10, // 7: lectern.v1.Event.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 6: lectern.v1.Event.event_data:type_name -> lectern.v1.EventData
+	11, // 7: lectern.v1.Event.created_at:type_name -> google.protobuf.Timestamp
 	1,  // 8: lectern.v1.Event.created_by:type_name -> lectern.v1.Actor
 	0,  // 9: lectern.v1.EventData.from:type_name -> lectern.v1.State
 	0,  // 10: lectern.v1.EventData.to:type_name -> lectern.v1.State
 	2,  // 11: lectern.v1.EventData.queue:type_name -> lectern.v1.Queue
-	11, // 12: lectern.v1.EventData.extra:type_name -> google.protobuf.Struct
+	12, // 12: lectern.v1.EventData.extra:type_name -> google.protobuf.Struct
 	2,  // 13: lectern.v1.JobRequest.queue:type_name -> lectern.v1.Queue
-	11, // 14: lectern.v1.JobRequest.data:type_name -> google.protobuf.Struct
-	9,  // 15: lectern.v1.JobRequest.options:type_name -> lectern.v1.JobOptions
-	10, // 16: lectern.v1.JobOptions.not_before:type_name -> google.protobuf.Timestamp
+	12, // 14: lectern.v1.JobRequest.data:type_name -> google.protobuf.Struct
+	10, // 15: lectern.v1.JobRequest.options:type_name -> lectern.v1.JobOptions
+	11, // 16: lectern.v1.JobOptions.not_before:type_name -> google.protobuf.Timestamp
 	17, // [17:17] is the sub-list for method output_type
 	17, // [17:17] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
@@ -1029,7 +1100,7 @@ func file_lectern_v1_fsm_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lectern_v1_fsm_proto_rawDesc), len(file_lectern_v1_fsm_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
