@@ -154,7 +154,7 @@ func BenchmarkReadingFourDocuments(b *testing.B) {
 	}
 	for b.Loop() {
 		for _, text := range texts {
-			_, err := g.Summarize(b.Context(), text)
+			_, err := g.Summarize(b.Context(), text, new(domain.Usage))
 			require.NoError(b, err)
 		}
 	}

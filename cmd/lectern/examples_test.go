@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lectern/adapters/outlinegen"
+	"lectern/configs"
 	"lectern/domain"
 	"lectern/ports"
 )
@@ -36,7 +37,7 @@ func examples() []example {
 // TestExamplesAreWhatTheGeneratorWrites: `make examples` writes them anew.
 func TestExamplesAreWhatTheGeneratorWrites(t *testing.T) {
 	t.Parallel()
-	extractor := newExtractor(32<<20, 1)
+	extractor := newExtractor(configs.Documents{MaxBytes: 32 << 20}, 1)
 	t.Cleanup(func() { require.NoError(t, extractor.Close()) })
 	generator, err := outlinegen.New()
 	require.NoError(t, err)
@@ -78,9 +79,9 @@ func (e example) make(t *testing.T, generator ports.Generator, documents []domai
 	owner := domain.Identity{OrganizationID: uuid.New(), UserID: uuid.New()}
 	c, err := domain.NewCourse(uuid.New(), owner, e.title, e.language, e.style, domain.Settings{})
 	require.NoError(t, err)
-	analysis, err := generator.Analyze(t.Context(), c, documents)
+	analysis, err := generator.Analyze(t.Context(), c, documents, new(domain.Usage))
 	require.NoError(t, err)
-	s, err := generator.Generate(t.Context(), c, analysis, documents)
+	s, err := generator.Generate(t.Context(), c, analysis, documents, new(domain.Usage))
 	require.NoError(t, err)
 	return &s
 }
