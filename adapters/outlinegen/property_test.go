@@ -45,15 +45,28 @@ func sources(t *testing.T) map[string]source {
 	}
 }
 
-// eachCourse calls check with a course of every style from every source.
-func eachCourse(t *testing.T, check func(*testing.T, source, domain.Structure)) {
-	t.Helper()
+// fact is something that must be true of every course.
+type fact func(*testing.T, source, domain.Structure)
+
+// Courses are made once, of every style from every source, for all facts.
+func TestEveryCourse(t *testing.T) {
+	t.Parallel()
+	facts := map[string]fact{
+		"has nothing that a teacher would strike out": hasNothingToStrikeOut,
+		"has each sentence from a source":             hasEachSentenceFromASource,
+		"has noun phrases for key topics":             hasNounPhrasesForKeyTopics,
+		"ends in a lesson that points to no other":    endsInALessonThatPointsToNoOther,
+		"quotes what can stand alone":                 quotesWhatCanStandAlone,
+	}
 	g, all := newGenerator(t), sources(t)
 	for name, from := range all {
 		for _, style := range domain.Styles() {
 			t.Run(name+" "+string(style), func(t *testing.T) {
 				t.Parallel()
-				check(t, from, generate(t, g, course(t, from.title, from.language, style, 0), from.documents))
+				s := generate(t, g, course(t, from.title, from.language, style, 0), from.documents)
+				for what, check := range facts {
+					t.Run(what, func(t *testing.T) { check(t, from, s) })
+				}
 			})
 		}
 	}
@@ -68,38 +81,36 @@ func eachLesson(s domain.Structure, f func(domain.Section, domain.Lesson)) {
 }
 
 // What a teacher would strike out at first sight, whatever the style.
-func TestCoursesHaveNothingThatATeacherWouldStrikeOut(t *testing.T) {
-	t.Parallel()
-	eachCourse(t, func(t *testing.T, from source, s domain.Structure) {
-		titles, sections := map[string]bool{}, map[string]bool{}
-		told := map[string]bool{}
-		for _, section := range s.Sections {
-			require.False(t, sections[section.Title], "two sections are called %q", section.Title)
-			sections[section.Title] = true
+func hasNothingToStrikeOut(t *testing.T, from source, s domain.Structure) {
+	t.Helper()
+	titles, sections := map[string]bool{}, map[string]bool{}
+	told := map[string]bool{}
+	for _, section := range s.Sections {
+		require.False(t, sections[section.Title], "two sections are called %q", section.Title)
+		sections[section.Title] = true
+	}
+	eachLesson(s, func(_ domain.Section, l domain.Lesson) {
+		require.False(t, titles[l.Title], "two lessons are called %q", l.Title)
+		titles[l.Title] = true
+		requireDistinct(t, l.Objectives)
+		requireDistinct(t, l.KeyTopics)
+		require.Equal(t, len(from.documents) > 0, len(l.Sources) > 0, "%q must name its sources, if there are any", l.Title)
+		for _, paragraph := range strings.Split(l.Content, "\n\n") {
+			requireWhole(t, paragraph)
+			require.False(t, told[paragraph] && utf8.RuneCountInString(paragraph) > 200, "said twice: %s", paragraph)
+			told[paragraph] = true
 		}
-		eachLesson(s, func(_ domain.Section, l domain.Lesson) {
-			require.False(t, titles[l.Title], "two lessons are called %q", l.Title)
-			titles[l.Title] = true
-			requireDistinct(t, l.Objectives)
-			requireDistinct(t, l.KeyTopics)
-			require.Equal(t, len(from.documents) > 0, len(l.Sources) > 0, "%q must name its sources, if there are any", l.Title)
-			for _, paragraph := range strings.Split(l.Content, "\n\n") {
-				requireWhole(t, paragraph)
-				require.False(t, told[paragraph] && utf8.RuneCountInString(paragraph) > 200, "said twice: %s", paragraph)
-				told[paragraph] = true
-			}
-			for _, e := range l.Exercises {
-				requireWhole(t, e.Description)
-			}
-		})
-		for _, text := range []string{s.Description, s.Overview, s.AssessmentStrategy} {
-			for _, paragraph := range strings.Split(text, "\n\n") {
-				requireWhole(t, paragraph)
-			}
+		for _, e := range l.Exercises {
+			requireWhole(t, e.Description)
 		}
-		requireDistinct(t, s.LearningOutcomes)
-		requireDistinct(t, s.Tags)
 	})
+	for _, text := range []string{s.Description, s.Overview, s.AssessmentStrategy} {
+		for _, paragraph := range strings.Split(text, "\n\n") {
+			requireWhole(t, paragraph)
+		}
+	}
+	requireDistinct(t, s.LearningOutcomes)
+	requireDistinct(t, s.Tags)
 }
 
 func requireDistinct(t *testing.T, list []string) {
@@ -123,43 +134,41 @@ func requireWhole(t *testing.T, text string) {
 
 // The minimalist style adds no words of its own to a lesson: every sentence must
 // stand in a source, and so must what an exercise of any style quotes.
-func TestEverySentenceStandsInASource(t *testing.T) {
-	t.Parallel()
+func hasEachSentenceFromASource(t *testing.T, from source, s domain.Structure) {
+	t.Helper()
 	ends := regexp.MustCompile(`[.!?»”"] `)
-	eachCourse(t, func(t *testing.T, from source, s domain.Structure) {
-		var b strings.Builder
-		for _, d := range from.documents {
-			for _, block := range d.Text.Blocks {
-				b.WriteString(strings.TrimLeft(block.Text, "0123456789. ") + ".\n" + block.Text + "\n")
+	var b strings.Builder
+	for _, d := range from.documents {
+		for _, block := range d.Text.Blocks {
+			b.WriteString(strings.TrimLeft(block.Text, "0123456789. ") + ".\n" + block.Text + "\n")
+		}
+	}
+	all := b.String()
+	eachLesson(s, func(_ domain.Section, l domain.Lesson) {
+		for _, e := range l.Exercises {
+			for _, open := range []string{"тезис: «", "statement: “", "положения: «", "положение: «", "material: “"} {
+				if _, quoted, found := strings.Cut(e.Description, open); found {
+					require.Contains(t, all, quoted[:strings.IndexAny(quoted, "»”")])
+				}
 			}
 		}
-		all := b.String()
-		eachLesson(s, func(_ domain.Section, l domain.Lesson) {
-			for _, e := range l.Exercises {
-				for _, open := range []string{"тезис: «", "statement: “", "положения: «", "положение: «", "material: “"} {
-					if _, quoted, found := strings.Cut(e.Description, open); found {
-						require.Contains(t, all, quoted[:strings.IndexAny(quoted, "»”")])
-					}
+		if s.Style != domain.StyleMinimalist || len(from.documents) == 0 || practises(from.language, l) {
+			return
+		}
+		for _, paragraph := range strings.Split(l.Content, "\n\n") {
+			for paragraph != "" {
+				part := paragraph
+				if at := ends.FindStringIndex(paragraph); at != nil {
+					part = paragraph[:at[1]-1]
 				}
-			}
-			if s.Style != domain.StyleMinimalist || len(from.documents) == 0 || practises(from.language, l) {
-				return
-			}
-			for _, paragraph := range strings.Split(l.Content, "\n\n") {
-				for paragraph != "" {
-					part := paragraph
-					if at := ends.FindStringIndex(paragraph); at != nil {
-						part = paragraph[:at[1]-1]
-					}
-					for _, piece := range strings.Split(strings.TrimRight(part, "."), "; ") { // a list in one sentence
-						before, after, _ := strings.Cut(piece, ": ")
-						require.Contains(t, all, before, l.Title)
-						require.Contains(t, all, after, l.Title)
-					}
-					paragraph = strings.TrimSpace(paragraph[len(part):])
+				for _, piece := range strings.Split(strings.TrimRight(part, "."), "; ") { // a list in one sentence
+					before, after, _ := strings.Cut(piece, ": ")
+					require.Contains(t, all, before, l.Title)
+					require.Contains(t, all, after, l.Title)
 				}
+				paragraph = strings.TrimSpace(paragraph[len(part):])
 			}
-		})
+		}
 	})
 }
 
@@ -174,34 +183,32 @@ func practises(language string, l domain.Lesson) bool {
 }
 
 // Key topics are noun phrases: headings, or what the documents use as names.
-func TestKeyTopicsAreNounPhrases(t *testing.T) {
-	t.Parallel()
+func hasNounPhrasesForKeyTopics(t *testing.T, from source, s domain.Structure) {
+	t.Helper()
 	unwanted := strings.Fields("measured open opens comparable changes change stop set bitter sour constant seller's buyer's июль май обучать")
 	unwanted = append(unwanted, stopWords(t)...)
-	eachCourse(t, func(t *testing.T, from source, s domain.Structure) {
-		headings := map[string]bool{}
-		for _, d := range from.documents {
-			for _, b := range d.Text.Blocks {
-				if b.Kind == domain.BlockHeading {
-					headings[strings.TrimLeft(b.Text, "0123456789. ")] = true
-				}
+	headings := map[string]bool{}
+	for _, d := range from.documents {
+		for _, b := range d.Text.Blocks {
+			if b.Kind == domain.BlockHeading {
+				headings[strings.TrimLeft(b.Text, "0123456789. ")] = true
 			}
 		}
-		eachLesson(s, func(_ domain.Section, l domain.Lesson) {
-			if practises(from.language, l) {
-				return
+	}
+	eachLesson(s, func(_ domain.Section, l domain.Lesson) {
+		if practises(from.language, l) {
+			return
+		}
+		for _, topic := range l.KeyTopics {
+			first, _ := utf8.DecodeRuneInString(topic)
+			if headings[topic] || unicode.IsUpper(first) || len(from.documents) == 0 {
+				continue
 			}
-			for _, topic := range l.KeyTopics {
-				first, _ := utf8.DecodeRuneInString(topic)
-				if headings[topic] || unicode.IsUpper(first) || len(from.documents) == 0 {
-					continue
-				}
-				parts := strings.Fields(topic)
-				require.NotContains(t, unwanted, parts[0], topic)
-				require.NotContains(t, unwanted, parts[len(parts)-1], topic)
-				require.False(t, strings.ContainsFunc(topic, unicode.IsDigit), topic)
-			}
-		})
+			parts := strings.Fields(topic)
+			require.NotContains(t, unwanted, parts[0], topic)
+			require.NotContains(t, unwanted, parts[len(parts)-1], topic)
+			require.False(t, strings.ContainsFunc(topic, unicode.IsDigit), topic)
+		}
 	})
 }
 
@@ -276,17 +283,15 @@ func stopWords(t *testing.T) []string {
 	return all
 }
 
-func TestTheLastLessonPointsToNoOther(t *testing.T) {
-	t.Parallel()
+func endsInALessonThatPointsToNoOther(t *testing.T, _ source, s domain.Structure) {
+	t.Helper()
 	ahead := regexp.MustCompile(`(?i)(^|[^а-я])(впереди|следующ|дальше нас)|\b(next|ahead)\b`)
-	eachCourse(t, func(t *testing.T, _ source, s domain.Structure) {
-		section := s.Sections[len(s.Sections)-1]
-		last := section.Lessons[len(section.Lessons)-1]
-		paragraphs := strings.Split(last.Content, "\n\n")
-		if closing := paragraphs[len(paragraphs)-1]; len(paragraphs) > 2 {
-			require.NotRegexp(t, ahead, closing)
-		}
-	})
+	section := s.Sections[len(s.Sections)-1]
+	last := section.Lessons[len(section.Lessons)-1]
+	paragraphs := strings.Split(last.Content, "\n\n")
+	if closing := paragraphs[len(paragraphs)-1]; len(paragraphs) > 2 {
+		require.NotRegexp(t, ahead, closing)
+	}
 }
 
 func TestListItemsAreQuotedWhole(t *testing.T) {
@@ -314,13 +319,15 @@ func TestQuotationsStandAlone(t *testing.T) {
 			require.Contains(t, before, "A poor pilot")
 		}
 	})
-	eachCourse(t, func(t *testing.T, _ source, s domain.Structure) {
-		eachLesson(s, func(_ domain.Section, l domain.Lesson) {
-			for _, e := range l.Exercises {
-				require.NotRegexp(t, `(statement|material|one): “(\S+ ){0,6}(it|them|they|he|she)\b`, e.Description)
-				require.NotRegexp(t, `(тезис|положени[ея]|материала|мысль): «(\S+ ){0,6}(он|она|они|его|её|их)[ ,»]`, e.Description)
-			}
-		})
+}
+
+func quotesWhatCanStandAlone(t *testing.T, _ source, s domain.Structure) {
+	t.Helper()
+	eachLesson(s, func(_ domain.Section, l domain.Lesson) {
+		for _, e := range l.Exercises {
+			require.NotRegexp(t, `(statement|material|one): “(\S+ ){0,6}(it|them|they|he|she)\b`, e.Description)
+			require.NotRegexp(t, `(тезис|положени[ея]|материала|мысль): «(\S+ ){0,6}(он|она|они|его|её|их)[ ,»]`, e.Description)
+		}
 	})
 }
 
