@@ -31,6 +31,10 @@ demo: build ## Make a course from the sample documents; nothing needs to run bef
 	bin/lectern generate --title "Курс по продажам в сфере образования" \
 		--style academic --language ru --lessons 25 docs/samples/*.docx docs/samples/*.pdf
 
+.PHONY: examples
+examples: ## Write docs/examples anew from the sample documents
+	go test -count=1 -run '^TestExamplesAreWhatTheGeneratorWrites$$' ./cmd/lectern -update
+
 .PHONY: run
 run: build ## Serve on 127.0.0.1:8080
 	bin/lectern serve

@@ -101,5 +101,10 @@ func TestDurationIsANumberOfHours(t *testing.T) {
 func TestTextAboutToDoListsIsNoPlaceholder(t *testing.T) {
 	t.Parallel()
 	require.False(t, domain.HasPlaceholder("Build a todo app with {{templates}}"))
-	require.True(t, domain.HasPlaceholder("TODO: write this"))
+	for _, text := range []string{"TODO: write this", "a TBD b", "LOREM Ipsum", "x lorem ipsum", "the item. Lorem ipsum", "[insert a name]", "see [Placeholder 1]"} {
+		require.True(t, domain.HasPlaceholder(text), text)
+	}
+	for _, text := range []string{"", " ", "m i", "item is", "lorem  ipsum", "[1]", "TBDs", "xTODO", "todo: shop"} {
+		require.False(t, domain.HasPlaceholder(text), text)
+	}
 }

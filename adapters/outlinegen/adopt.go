@@ -32,7 +32,7 @@ func (p *planner) adopt(a domain.Analysis, own []*section) []*section {
 		all = appendFilled(all, s)
 	}
 	if missing := domain.MinLessons - countLessons(all); missing > 0 {
-		all = append(all, p.complete(missing)...)
+		all = append(all, p.complete(missing, all)...)
 	}
 	return all
 }

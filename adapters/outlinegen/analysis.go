@@ -52,28 +52,58 @@ func (p *planner) titleTopics(sections []*section) []string {
 // keyTopics returns what a lesson deals with: the headings it spans besides
 // its own, then its key phrases.
 func (p *planner) keyTopics(l *lesson) []string {
-	var topics []string
-	seen := [][]string{p.vocabulary.stems(l.title)}
-	offer := func(topic string) {
-		stems := p.vocabulary.stems(topic)
-		if len(topics) < lessonTopics && !slices.ContainsFunc(seen, func(s []string) bool { return subset(stems, s) }) {
-			topics = append(topics, topic)
-			seen = append(seen, stems)
-		}
-	}
-	for _, q := range l.passages {
-		if q.title != "" && len(topics) < lessonTopics-2 {
-			offer(p.vocabulary.calm(q.title))
-		}
-	}
-	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
-		offer(phrase)
-	}
+	topics := p.headingTopics(l)
+	topics = append(topics, p.phraseTopics(l, topics)...)
 	if l.recipe != nil {
 		topics = append(topics, l.recipe.Topics...)
+		for _, of := range l.reviews {
+			topics = append(topics, of.title)
+		}
 	}
 	if len(topics) == 0 {
 		topics = []string{l.title}
+	}
+	return topics
+}
+
+// headingTopics returns the headings of a lesson's passages that its title
+// does not name.
+func (p *planner) headingTopics(l *lesson) []string {
+	var topics []string
+	for _, q := range l.passages {
+		heading := p.vocabulary.calm(q.title)
+		if heading != "" && len(topics) < lessonTopics-1 && !strings.Contains(fold(l.title), fold(heading)) && !slices.Contains(topics, heading) {
+			topics = append(topics, heading)
+		}
+	}
+	return topics
+}
+
+// phraseTopics returns the key phrases of a lesson that say more than its
+// title and the topics it has, and few single words.
+func (p *planner) phraseTopics(l *lesson, have []string) []string {
+	const most = 2 // single words, which tell little
+	title := p.vocabulary.stems(l.title)
+	var seen [][]string
+	for _, t := range have {
+		seen = append(seen, p.vocabulary.stems(t))
+	}
+	var topics []string
+	singles := 0
+	for _, phrase := range p.phrases.of(l.text(), 2*lessonTopics) {
+		stems := p.vocabulary.stems(phrase)
+		single := !strings.Contains(phrase, " ")
+		known := slices.ContainsFunc(seen, func(s []string) bool { return subset(stems, s) }) ||
+			// A term of several words within a longer title is worth naming.
+			subset(stems, title) && (single || len(stems) == len(title))
+		if known || single && singles == most || len(have)+len(topics) >= lessonTopics {
+			continue
+		}
+		if single {
+			singles++
+		}
+		topics = append(topics, phrase)
+		seen = append(seen, stems)
 	}
 	return topics
 }
@@ -86,9 +116,11 @@ func subset(part, whole []string) bool {
 func (l *lesson) sources() []domain.Source {
 	const most = 12
 	var all []domain.Source
-	for _, q := range l.passages {
-		if !slices.Contains(all, q.source) && len(all) < most {
-			all = append(all, q.source)
+	for _, of := range append([]*lesson{l}, l.reviews...) {
+		for _, q := range of.passages {
+			if !slices.Contains(all, q.source) && len(all) < most {
+				all = append(all, q.source)
+			}
 		}
 	}
 	return all

@@ -45,6 +45,7 @@ func unique(title string, taken set) string {
 
 // balance brings sections to a readable number of lessons each and names them.
 func (p *planner) balance(sections []*section) []*section {
+	p.nameLoose(sections)
 	for i := 0; len(sections) > 1 && i < len(sections); {
 		if len(sections[i].lessons) < minSectionLessons && p.canJoin(sections, i) {
 			sections = p.joinSections(sections, i)
@@ -65,6 +66,31 @@ func (p *planner) balance(sections []*section) []*section {
 		s.title = unique(p.vocabulary.calm(shorten(s.title, maxTitleRunes)), taken)
 	}
 	return all
+}
+
+// nameLoose names sections of chapters without parts after their lessons: the
+// document's title is more than they hold if it has other sections.
+func (p *planner) nameLoose(sections []*section) {
+	for _, s := range sections {
+		if !s.whole || ofDocument(sections, s.doc) == 1 {
+			continue
+		}
+		s.title = p.partTitle(&section{}, s.lessons)
+		if len(s.lessons) == 2 {
+			s.title = p.joined(s.lessons[0].title, s.lessons[1].title)
+		}
+	}
+}
+
+// ofDocument returns how many sections come from a document.
+func ofDocument(sections []*section, doc int) int {
+	n := 0
+	for _, s := range sections {
+		if s.doc == doc {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *planner) canJoin(sections []*section, i int) bool {
@@ -98,6 +124,8 @@ func (p *planner) joinSections(sections []*section, i int) []*section {
 	const longest = 90
 	title := p.joined(a.title, b.title)
 	switch {
+	case a.doc == b.doc && ofDocument(sections, a.doc) == 2:
+		a.title = p.sectionTitle(p.docs[a.doc])
 	case utf8.RuneCountInString(title) <= longest && !a.merged && !b.merged:
 		a.title, a.merged = title, true
 	case len(b.lessons) > len(a.lessons):

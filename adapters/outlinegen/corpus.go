@@ -65,6 +65,8 @@ func (c *corpus) body() []sentence {
 // headings returns the titles as sentences, so that phrases are found in them.
 func (c *corpus) headings() []sentence {
 	var all []sentence
+	c.vocabulary.titling = true
+	defer func() { c.vocabulary.titling = false }()
 	read := func(title string) {
 		s := sentence{text: title}
 		s.words, s.length = c.vocabulary.read(title)

@@ -161,13 +161,18 @@ func (r *reader) fill(u *unit, blocks []domain.Block) int {
 		b.Text = enumerate(blocks[:items+1])
 		took += items
 	}
-	for i, text := range r.lexicon.split(b.Text) {
+	texts := r.lexicon.split(b.Text)
+	if item := b.Kind == domain.BlockListItem; item && utf8.RuneCountInString(b.Text) <= maxSentence {
+		texts = []string{b.Text} // its sentences mean little without each other
+	}
+	for i, text := range texts {
 		if domain.HasPlaceholder(text) {
 			continue // the author meant to replace it
 		}
-		s := sentence{text: text, opens: i == 0}
+		s := sentence{text: text, opens: i == 0, item: b.Kind == domain.BlockListItem}
 		s.words, s.length = r.vocabulary.read(text)
 		r.lexicon.judge(&s)
+		s.key = s.saying()
 		u.text = append(u.text, s)
 		u.words += s.length
 	}

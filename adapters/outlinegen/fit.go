@@ -80,24 +80,25 @@ func (p *planner) fit(sections []*section, target int) {
 		least = target
 	}
 	for n := countLessons(sections); n > least; n-- {
-		s, i := smallest(sections)
+		s, i := smallest(sections, minSectionLessons)
 		if s == nil || s.lessons[i].words() >= minLessonWords {
 			break
 		}
 		p.join(s, i)
 	}
 	if p.wanted == 0 {
-		p.reduce(&sections, max(least, target+target/4))
+		p.reduce(&sections, max(least, target+target/2))
 		p.extend(sections, max(least, target-target/4))
 	}
 }
 
-// smallest returns the lesson with the least text that has a neighbour.
-func smallest(sections []*section) (*section, int) {
+// smallest returns the lesson with the least text of the sections that have
+// at least so many lessons.
+func smallest(sections []*section, lessons int) (*section, int) {
 	var best *section
 	at, least := 0, 0
 	for _, s := range sections {
-		if len(s.lessons) < 2 {
+		if len(s.lessons) < lessons {
 			continue
 		}
 		for i, l := range s.lessons {
@@ -119,7 +120,7 @@ func (p *planner) join(s *section, i int) {
 	const shortTitle = 65
 	title := p.joined(a.title, b.title)
 	switch {
-	case utf8.RuneCountInString(title) <= shortTitle && len(a.passages)+len(b.passages) == 2:
+	case utf8.RuneCountInString(title) <= shortTitle && len(a.passages)+len(b.passages) == 2 && !strings.Contains(title, ". "):
 		a.title = title
 	case a.title == "" || b.title != "" && b.words() > a.words():
 		a.title = b.title
@@ -139,13 +140,20 @@ func (p *planner) joined(a, b string) string {
 		strings.Contains(a, and) || strings.Contains(b, and) || strings.ContainsAny(a+b, ":?!,;"):
 		return a + ". " + b
 	}
-	return a + and + p.vocabulary.inside(b)
+	inside := p.vocabulary.inside(b)
+	if hasCyrillic(b) && inside == b {
+		return a + ". " + b // a name, or it can't be told
+	}
+	return a + and + inside
 }
 
 // reduce joins lessons, the smallest first, until limit are left.
 func (p *planner) reduce(sections *[]*section, limit int) {
 	for n := countLessons(*sections); n > limit; {
-		s, i := smallest(*sections)
+		s, i := smallest(*sections, minSectionLessons+1)
+		if s == nil {
+			s, i = smallest(*sections, minSectionLessons)
+		}
 		if s == nil {
 			if len(*sections) < 2 {
 				return
@@ -202,18 +210,14 @@ func largest(sections []*section, solid map[*lesson]bool) (*section, int) {
 }
 
 // split cuts a lesson in two, between passages or within its only one, and
-// returns the second; nil if it can't be cut.
+// returns the second; nil if it can't be cut. What stands under one heading is
+// one lesson unless it is long.
 func (p *planner) split(l *lesson) *lesson {
+	long := 2*l.words() >= 3*p.profile.LessonWords
 	if cut := middle(l.passages, func(q passage) int { return q.words }); cut > 0 {
-		rest := &lesson{passages: slices.Clone(l.passages[cut:])}
-		l.passages = l.passages[:cut:cut]
-		rest.title = leading(rest.passages)
-		if rest.title == "" || rest.title == l.title {
-			rest.title = p.subtopic(l.title, rest)
-		}
-		return rest
+		return p.splitPassages(l, cut, long)
 	}
-	if len(l.passages) != 1 {
+	if len(l.passages) != 1 || !long {
 		return nil
 	}
 	whole := l.passages[0]
@@ -227,6 +231,25 @@ func (p *planner) split(l *lesson) *lesson {
 	l.passages = []passage{head}
 	rest := &lesson{passages: []passage{tail}}
 	rest.title = p.subtopic(l.title, rest)
+	return rest
+}
+
+// splitPassages cuts a lesson before one of its passages. The two halves need
+// headings of their own, unless the lesson is long.
+func (p *planner) splitPassages(l *lesson, cut int, long bool) *lesson {
+	rest := &lesson{passages: slices.Clone(l.passages[cut:])}
+	first, second := leading(l.passages[:cut]), leading(rest.passages)
+	switch {
+	case second != "" && second != l.title:
+		rest.title = second
+	case second != "" && first != "":
+		l.title, rest.title = first, second
+	case !long:
+		return nil
+	default:
+		rest.title = p.subtopic(l.title, rest)
+	}
+	l.passages = l.passages[:cut:cut]
 	return rest
 }
 
@@ -265,7 +288,7 @@ func (p *planner) subtopic(title string, part *lesson) string {
 	stems := p.vocabulary.stems(title)
 	for _, phrase := range p.phrases.of(part.text(), 6) {
 		fresh := slices.DeleteFunc(p.vocabulary.stems(phrase), func(st string) bool { return slices.Contains(stems, st) })
-		if len(fresh) > 0 {
+		if len(fresh) > 0 && strings.Contains(phrase, " ") {
 			return shorten(title+": "+phrase, maxTitleRunes)
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"lectern/ports"
 )
 
-// Generator writes courses from documents and titles. It holds templates
-// alone, so one serves any number of callers at once.
+// Generator writes courses from documents and titles. It holds templates and
+// the last documents it read, which nobody changes, so one serves any number of
+// callers at once.
 type Generator struct {
+	library   library
 	languages languages
 	profiles  map[domain.Style]profile
 }
@@ -84,7 +86,7 @@ func (g *Generator) planner(c domain.Course, docs []domain.Document) *planner {
 		profile = g.profiles[domain.StyleConversational]
 	}
 	return &planner{
-		corpus: readAll(g.languages.lexicon, docs),
+		corpus: g.library.read(g.languages.lexicon, docs),
 		locale: g.languages.of(c.Language), profile: profile,
 		topic: topicOf(c.Title), wanted: c.Settings.Lessons,
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,14 @@ func samples(t *testing.T) []domain.Document {
 // document reads the little Markdown that the samples are written in.
 func document(name, source string) domain.Document {
 	text := &domain.Text{}
+	item := regexp.MustCompile(`(?m)^(?:- |\d+\. )`)
 	for paragraph := range strings.SplitSeq(source, "\n\n") {
+		if list := item.Split(paragraph, -1); len(list) > 1 && list[0] == "" {
+			for _, entry := range list[1:] {
+				text.Blocks = append(text.Blocks, domain.Block{Kind: domain.BlockListItem, Text: strings.Join(strings.Fields(entry), " ")})
+			}
+			continue
+		}
 		paragraph = strings.Join(strings.Fields(paragraph), " ")
 		switch heading := strings.TrimLeft(paragraph, "#"); {
 		case paragraph == "" || strings.HasPrefix(paragraph, "|"):

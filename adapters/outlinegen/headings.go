@@ -96,10 +96,51 @@ func (v *vocabulary) calm(heading string) string {
 	return upperFirst(strings.Join(parts, " "))
 }
 
+// sentenceCase returns an English title in capitals and small letters as it
+// reads within a sentence; another title as inside does.
+func (v *vocabulary) sentenceCase(title string) string {
+	if hasCyrillic(title) {
+		return v.inside(title)
+	}
+	parts := strings.Fields(title)
+	for i, p := range parts {
+		word := strings.TrimFunc(p, func(r rune) bool { return !unicode.IsLetter(r) })
+		if capitalized(word) && (v.everLower(word) || !v.name(word)) {
+			parts[i] = strings.ToLower(p)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// name reports whether the documents write a word with a capital where nothing
+// but its being a name calls for one.
+func (v *vocabulary) name(word string) bool {
+	id, ok := v.index[stem(fold(word))]
+	return ok && v.terms[id].forms[word] > 0
+}
+
+// everLower reports whether the documents write a word in lower case in any of
+// its forms: Russian capitalizes nothing but names within a sentence.
+func (v *vocabulary) everLower(word string) bool {
+	id, ok := v.index[stem(fold(word))]
+	if !ok {
+		return true // too common to be a name
+	}
+	for form := range v.terms[id].forms {
+		if form == strings.ToLower(form) {
+			return true
+		}
+	}
+	return false
+}
+
 // inside returns a title as it reads within another: its first letter small,
 // if the documents write that word so.
 func (v *vocabulary) inside(title string) string {
 	first := firstWord(title)
+	if hasCyrillic(first) && v.everLower(first) {
+		return strings.ToLower(first) + title[len(first):]
+	}
 	if first == "" || utf8.RuneCountInString(first) > 1 && strings.ToUpper(first) == first || !v.seenLower(first) {
 		return title
 	}

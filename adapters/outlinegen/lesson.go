@@ -39,7 +39,11 @@ func (w *writer) framed(frame, title string, n int) string {
 
 // about describes a section: in the document's words, then in the style's.
 func (w *writer) about(s *section, i int) string {
-	const quoted = 2
+	const rich = 5 // sentences, of which the first lesson needs some
+	quoted := 2
+	if len(s.intro) < rich {
+		quoted = 1
+	}
 	parts := w.pick(s.intro, quoted, w.used)
 	first, last := s.lessons[0], s.lessons[len(s.lessons)-1]
 	v := vars{
@@ -54,22 +58,6 @@ func (w *writer) about(s *section, i int) string {
 	}
 	parts = append(parts, choose(w.style.About, i, v))
 	return shorten(strings.Join(parts, " "), 3000)
-}
-
-func (w *writer) sectionObjectives(s *section, n int) []string {
-	const most = 3
-	levels := []string{"understand", "apply", "evaluate"}
-	var all []string
-	for i := range min(most, len(s.lessons)) {
-		l := s.lessons[i*len(s.lessons)/min(most, len(s.lessons))]
-		all = append(all, w.objective(levels[i], n, l.title))
-	}
-	return all
-}
-
-// objective words an aim of a level of Bloom's taxonomy.
-func (w *writer) objective(level string, n int, about string) string {
-	return choose(w.locale.Texts.Bloom[level], n, vars{"it": about})
 }
 
 // lessonPlace says where in the course a lesson stands.
@@ -93,7 +81,7 @@ func (w *writer) lesson(l *lesson, at lessonPlace) domain.Lesson {
 	return domain.Lesson{
 		Number: at.number, Title: w.framed(w.style.Lesson, l.title, at.number),
 		Objectives: w.lessonObjectives(l, topics, at.number), KeyTopics: topics,
-		Content:         w.content(body, v, at.number),
+		Content:         w.content(l, body, v, at.number),
 		DurationMinutes: w.minutes(l.words()),
 		Exercises:       w.exercises(v, at.number),
 		Sources:         l.sources(),
@@ -108,13 +96,21 @@ func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 		"title": l.title, "topic": w.topic, "section": at.section.title, "course": w.topic,
 		"n": strconv.Itoa(at.number),
 	}
-	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
-		if i < len(topics) && topics[i] != l.title && l.recipe == nil {
-			v[name] = topics[i]
+	names, taken := reviewNames(), 0
+	for _, of := range l.reviews {
+		v[names[taken]] = of.title
+		taken++
+	}
+	for _, t := range topics {
+		// A single word is too little to set a task for.
+		if taken < len(names) && t != l.title && l.recipe == nil && strings.Contains(t, " ") {
+			v[names[taken]] = t
+			taken++
 		}
 	}
-	if len(topics) > 1 {
-		v["terms"] = strings.Join(topics[:min(len(topics), 3)], "; ")
+	telling := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return l.recipe == nil && !strings.Contains(t, " ") })
+	if len(telling) > 1 {
+		v["terms"] = strings.Join(telling[:min(len(telling), 3)], "; ")
 	}
 	if at.index > 0 {
 		v["prev"] = at.section.lessons[at.index-1].title
@@ -128,25 +124,14 @@ func (w *writer) lessonVars(l *lesson, topics []string, at lessonPlace) vars {
 	return v
 }
 
-func (w *writer) lessonObjectives(l *lesson, topics []string, n int) []string {
-	var all []string
-	for i, level := range w.profile.Objectives {
-		about := l.title
-		// A single word is too little to set an aim for.
-		if t := topics[max(i-1, 0)%len(topics)]; i > 0 && l.recipe == nil && strings.Contains(t, " ") {
-			about = t
-		}
-		if text := w.objective(level, n+i, about); !slices.Contains(all, text) {
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
 // content frames a lesson's body in the style's words.
-func (w *writer) content(body string, v vars, n int) string {
+func (w *writer) content(l *lesson, body string, v vars, n int) string {
+	opening := choose(w.style.Opening, n-1, v)
+	if len(l.reviews) > 0 {
+		opening = "" // those speak of new material
+	}
 	var parts []string
-	for _, p := range []string{choose(w.style.Opening, n-1, v), body, choose(w.style.Closing, n-1, v)} {
+	for _, p := range []string{opening, body, choose(w.style.Closing, n-1, v)} {
 		if p != "" {
 			parts = append(parts, p)
 		}
@@ -160,19 +145,35 @@ func (w *writer) body(l *lesson, v vars, n int) string {
 	var parts []string
 	if l.recipe != nil {
 		parts = append(parts, fill(l.recipe.Text, v))
-		if grounding := w.grounding(n); grounding != "" {
+		if grounding := w.grounding(l, n); grounding != "" {
 			parts = append(parts, grounding)
 		}
 	}
-	for i, limit := range w.shares(l.passages) {
-		if texts := w.pick(l.passages[i].text, limit, w.used); len(texts) > 0 {
-			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
-		}
+	told := w.quoted(l, w.used)
+	if len(told) == 0 {
+		told = w.quoted(l, set{}) // its section's description has taken all
 	}
+	parts = append(parts, told...)
 	if len(parts) == 0 {
 		parts = append(parts, choose(w.locale.Texts.Fallback, n, v))
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// quoted returns a paragraph for each of a lesson's passages that has one.
+func (w *writer) quoted(l *lesson, used set) []string {
+	var parts []string
+	for i, limit := range w.shares(l.passages) {
+		const more = 2 // sentences, where each one leans on others
+		texts := w.pick(l.passages[i].text, limit, used)
+		if len(texts) == 0 && limit > 0 {
+			texts = w.pick(l.passages[i].text, limit+more, used)
+		}
+		if len(texts) > 0 {
+			parts = append(parts, w.runIn(l.passages[i].title, l.title)+strings.Join(texts, " "))
+		}
+	}
+	return parts
 }
 
 // runIn returns a passage's heading as it opens its paragraph, unless it is
@@ -188,20 +189,21 @@ func (w *writer) runIn(heading, lesson string) string {
 	return heading + ". "
 }
 
-// grounding ties a recipe to the documents' own terms.
-func (w *writer) grounding(n int) string {
-	terms := w.phrases.top(maxTopics)
-	if len(terms) == 0 {
-		return ""
-	}
+// grounding ties a recipe's lesson to those whose material it works with.
+func (w *writer) grounding(l *lesson, n int) string {
 	v := vars{"topic": w.topic}
-	for i, name := range []string{"phrase", "phrase2", "phrase3"} {
-		if i < len(terms) {
-			v[name] = terms[(n*3+i)%len(terms)]
-		}
+	for i, of := range l.reviews {
+		v[reviewNames()[i]] = of.title
+	}
+	if len(l.reviews) == 0 {
+		return ""
 	}
 	return choose(w.locale.Texts.Grounding, n, v)
 }
+
+// reviewNames are what templates call a lesson's phrases, or the lessons that
+// it works with.
+func reviewNames() [reviewed]string { return [...]string{"phrase", "phrase2", "phrase3"} }
 
 // shares divides the sentences that a lesson may take among its passages: by
 // their size, the largest first where there are more passages than sentences.
@@ -225,17 +227,20 @@ func (w *writer) shares(list []passage) []int {
 	return all
 }
 
-// quote returns a sentence of a lesson's sources that its text does not have,
-// fit to be put in quotation marks; "" if there is none.
+// quote returns a sentence of a lesson's sources fit to be put in quotation
+// marks, rather one that its text does not have; "" if there is none.
 func (w *writer) quote(l *lesson) string {
-	const longest = 170
+	const longest, alone = 170, 8 // what is quoted alone must not speak of "it" in its first words
 	fit := slices.DeleteFunc(l.text(), func(s sentence) bool {
-		return s.leans || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
+		return s.leans || s.item || w.vocabulary.lexicon.refers(s.text, alone) || utf8.RuneCountInString(s.text) > longest || strings.ContainsAny(s.text, "«»“”\"():")
 	})
 	for i := range fit {
 		fit[i].opens = true
 	}
 	texts := w.pick(fit, 1, w.used)
+	if len(texts) == 0 {
+		texts = w.pick(fit, 1, set{}) // one that the text has, then
+	}
 	if len(texts) == 0 {
 		return ""
 	}

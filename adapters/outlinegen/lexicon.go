@@ -15,6 +15,10 @@ type wordList struct {
 	Weak          string   `yaml:"weak"`          // tell no topic in any of their forms
 	Abbreviations string   `yaml:"abbreviations"` // end in a full stop that ends no sentence
 	Leaning       string   `yaml:"leaning"`       // begin a sentence that leans on the one before
+	Pronouns      string   `yaml:"pronouns"`      // lean on it too as a sentence's second or third word
+	Determiners   string   `yaml:"determiners"`   // stand before nouns
+	Nominal       string   `yaml:"nominal"`       // end in -ing and name no action
+	Clauses       string   `yaml:"clauses"`       // begin headings that are clauses: "how to ..."
 	Dropped       []string `yaml:"dropped"`       // headings of parts that teach nothing
 	Folded        []string `yaml:"folded"`        // headings that name no topic
 	Audience      []string `yaml:"audience"`      // parts of a sentence that names its readers
@@ -25,21 +29,27 @@ type wordList struct {
 // lexicon knows the words of all languages that the generator writes. They
 // never clash: English and Russian share no script.
 type lexicon struct {
-	stop, weak, abbreviations, leaning map[string]bool
-	dropped, folded                    map[string]bool
-	beginner, advanced                 map[string]bool
-	audience                           []string
+	stop, weak, abbreviations, leaning      map[string]bool
+	pronouns, determiners, clauses, nominal map[string]bool
+	dropped, folded                         map[string]bool
+	beginner, advanced                      map[string]bool
+	audience                                []string
 }
 
 func newLexicon(lists []wordList) *lexicon {
 	x := &lexicon{
 		stop: set{}, weak: set{}, abbreviations: set{}, leaning: set{},
+		pronouns: set{}, determiners: set{}, clauses: set{}, nominal: set{},
 		dropped: set{}, folded: set{}, beginner: set{}, advanced: set{},
 	}
 	for _, l := range lists {
 		add(x.stop, strings.Fields(l.Stop))
 		add(x.abbreviations, strings.Fields(l.Abbreviations))
 		add(x.leaning, strings.Fields(l.Leaning))
+		add(x.pronouns, strings.Fields(l.Pronouns))
+		add(x.determiners, strings.Fields(l.Determiners))
+		add(x.nominal, strings.Fields(l.Nominal))
+		add(x.clauses, strings.Fields(l.Clauses))
 		add(x.beginner, strings.Fields(l.Beginner))
 		add(x.advanced, strings.Fields(l.Advanced))
 		add(x.dropped, l.Dropped)

@@ -16,7 +16,7 @@ const (
 
 // The shape of a course. Words are those of the source text.
 const (
-	minSectionLessons = 3
+	minSectionLessons = 2
 	maxSectionLessons = 8
 	minLessonWords    = 40  // a lesson on less joins its neighbour
 	longIntroWords    = 150 // a document's introduction of this length is a lesson

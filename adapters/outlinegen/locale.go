@@ -34,13 +34,16 @@ type texts struct {
 	FromDocuments string                         `yaml:"from_documents"`
 	Path          string                         `yaml:"path"` // what leads through a course without documents
 	FromTitle     string                         `yaml:"from_title"`
+	Filled        string                         `yaml:"filled"` // says how many lessons practise what the documents teach
 	Plan          string                         `yaml:"plan"`
 	Grounding     []string                       `yaml:"grounding"`
 	Fallback      []string                       `yaml:"fallback"`
 	Audience      map[domain.Difficulty]string   `yaml:"audience"`
 	Prerequisites map[domain.Difficulty][]string `yaml:"prerequisites"`
-	Bloom         map[string][]string            `yaml:"bloom"` // by level
-	Outcomes      []string                       `yaml:"outcomes"`
+	Bloom         map[string][]string            `yaml:"bloom"`        // by level
+	BloomRecipe   map[string][]string            `yaml:"bloom_recipe"` // of a recipe's topics
+	BloomClause   map[string][]string            `yaml:"bloom_clause"` // of headings that are clauses
+	BloomAction   map[string][]string            `yaml:"bloom_action"` // of headings that name an action
 	Tags          []string                       `yaml:"tags"`
 }
 

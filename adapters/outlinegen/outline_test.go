@@ -142,3 +142,20 @@ func BenchmarkCourseOfFourDocuments(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+// Without what a generator keeps of documents it has read.
+func BenchmarkReadingFourDocuments(b *testing.B) {
+	g := newGenerator(b)
+	var texts []domain.Text
+	for _, name := range []string{"01-metodika-prodazh", "02-rabota-s-vozrazheniyami", "03-voronka-i-metriki", "04-consultative-selling"} {
+		source, err := os.ReadFile("../../docs/samples/src/" + name + ".md")
+		require.NoError(b, err)
+		texts = append(texts, *document(name+".md", string(source)).Text)
+	}
+	for b.Loop() {
+		for _, text := range texts {
+			_, err := g.Summarize(b.Context(), text, new(domain.Usage))
+			require.NoError(b, err)
+		}
+	}
+}

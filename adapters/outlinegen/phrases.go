@@ -188,15 +188,42 @@ func (v *vocabulary) meanWeight(g gram) float64 {
 // nothing: Russian in the nominative, else its commonest form.
 func (v *vocabulary) lookup(p *phrase) string {
 	form := commonest(p.forms)
+	if v.lexicon.counts(form) {
+		return ""
+	}
 	if hasCyrillic(form) && !v.foreign {
 		return cmp.Or(v.nominative(p.gram, form), v.respell(strings.Fields(commonest(agreeing(p.forms)))))
 	}
 	parts := strings.Fields(form)
 	last := parts[len(parts)-1]
-	if len(parts) == 1 && (strings.HasSuffix(last, "ing") || strings.HasSuffix(last, "ed")) || strings.HasSuffix(last, "ly") {
+	if last[0] < utf8.RuneSelf && !v.foreign && !v.englishNoun(p, last) {
 		return ""
 	}
 	return v.respell(parts)
+}
+
+// englishNoun reports whether an English phrase ends in what its document uses
+// as a noun. What a document says once and in no heading may be anything.
+func (v *vocabulary) englishNoun(p *phrase, last string) bool {
+	for _, end := range []string{"'s", "’s", "s'", "s’", "ly", "ed", "able", "ible", "less", "ful", "ous"} {
+		if strings.HasSuffix(last, end) && !strings.HasSuffix(last, "table") {
+			return false
+		}
+	}
+	forms := v.terms[p.gram[p.gram.size()-1]].named
+	named := forms[last] || forms[last+"s"] || forms[strings.TrimSuffix(last, "s")]
+	if p.gram.size() > 1 {
+		return p.heading || p.count > 1 && named
+	}
+	return named && !strings.HasSuffix(last, "ing")
+}
+
+// counts reports whether a phrase has a number in words: "thirty-two seconds".
+func (x *lexicon) counts(phrase string) bool {
+	return strings.ContainsFunc(phrase, unicode.IsDigit) || slices.ContainsFunc(strings.Fields(phrase), func(w string) bool {
+		tens, ones, both := strings.Cut(w, "-")
+		return both && x.weak[stem(fold(tens))] && x.weak[stem(fold(ones))]
+	})
 }
 
 func (v *vocabulary) respell(parts []string) string {
@@ -254,6 +281,9 @@ func (t phraseTable) of(list []sentence, limit int) []string {
 	ranked := make([]*phrase, 0, len(here))
 	telling := map[*phrase]float64{}
 	for p, n := range here {
+		if p.gram.size() == 1 && n == 1 && !p.heading {
+			continue // a word in passing
+		}
 		ranked = append(ranked, p)
 		share := float64(n) / float64(max(p.count, n))
 		telling[p] = math.Sqrt(max(p.score, 0)) * math.Log2(1+float64(n)) * math.Sqrt(share)

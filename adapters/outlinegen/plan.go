@@ -21,7 +21,8 @@ type lesson struct {
 	title    string
 	passages []passage
 	recipe   *recipe
-	topics   []string // its key topics, if an analysis names them
+	reviews  []*lesson // on the documents, whose material a recipe's lesson works with
+	topics   []string  // its key topics, if an analysis names them
 }
 
 // section is a planned section.
@@ -31,6 +32,7 @@ type section struct {
 	intro   []sentence // what the document says before the section's lessons
 	outcome string     // what it leads to, if a recipe says so
 	merged  bool       // the title is two sections' already
+	whole   bool       // the title is the document's
 	lessons []*lesson
 }
 
@@ -101,7 +103,7 @@ func (p *planner) plan() []*section {
 	p.nameLessons(sections)
 	sections = p.balance(sections)
 	if missing := domain.MinLessons - countLessons(sections); missing > 0 {
-		sections = append(sections, p.complete(missing)...)
+		sections = append(sections, p.complete(missing, sections)...)
 	}
 	return sections
 }
@@ -140,7 +142,7 @@ func (p *planner) byDocument() []*section {
 		for _, u := range d.units {
 			l.passages = append(l.passages, passages(u, u.title)...)
 		}
-		all = append(all, &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: []*lesson{l}})
+		all = append(all, &section{title: p.sectionTitle(d), whole: true, doc: i, intro: d.intro.text, lessons: []*lesson{l}})
 	}
 	return all
 }
@@ -148,7 +150,7 @@ func (p *planner) byDocument() []*section {
 func (p *planner) byChapter() []*section {
 	var all []*section
 	for i, d := range p.docs {
-		s := &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: p.opening(d)}
+		s := &section{title: p.sectionTitle(d), whole: true, doc: i, intro: d.intro.text, lessons: p.opening(d)}
 		for _, u := range d.units {
 			s.lessons = append(s.lessons, lessonOf(u))
 		}
@@ -160,14 +162,14 @@ func (p *planner) byChapter() []*section {
 func (p *planner) byPart() []*section {
 	var all []*section
 	for i, d := range p.docs {
-		loose := &section{title: p.sectionTitle(d), doc: i, intro: d.intro.text, lessons: p.opening(d)}
+		loose := &section{title: p.sectionTitle(d), whole: true, doc: i, intro: d.intro.text, lessons: p.opening(d)}
 		for _, u := range d.units {
 			if !divided(u) {
 				loose.lessons = append(loose.lessons, lessonOf(u))
 				continue
 			}
 			all = appendFilled(all, loose)
-			loose = &section{title: p.sectionTitle(d), doc: i}
+			loose = &section{title: p.sectionTitle(d), whole: true, doc: i}
 			all = append(all, chapter(u, i))
 		}
 		all = appendFilled(all, loose)

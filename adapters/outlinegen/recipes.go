@@ -49,8 +49,18 @@ func (p *planner) aboutTopic(template string) string {
 
 // complete returns sections of lessons that apply and sum up what the
 // documents say, for a course that would have too few lessons. It takes the
-// sections with most to apply first.
-func (p *planner) complete(missing int) []*section {
+// sections with most to apply first. Each lesson works with three of those that
+// taught, in turn.
+func (p *planner) complete(missing int, taught []*section) []*section {
+	var lessons []*lesson
+	sections, titles := set{}, set{}
+	for _, s := range taught {
+		sections[fold(s.title)] = true
+		for _, l := range s.lessons {
+			titles[fold(l.title)] = true
+			lessons = append(lessons, l)
+		}
+	}
 	order := make([]int, len(p.locale.Recipes))
 	for i := range order {
 		order[i] = i
@@ -62,13 +72,32 @@ func (p *planner) complete(missing int) []*section {
 	for _, i := range order {
 		r := p.locale.Recipes[i]
 		r.Lessons = r.applying()
-		if n := min(missing, len(r.Lessons)); n > 0 {
+		n := min(missing, len(r.Lessons))
+		if missing-n == 1 && n > 2 {
+			n-- // no section of one lesson
+		}
+		if n > 0 {
 			chosen[i] = p.prepared(r, n)
 			missing -= n
 		}
 	}
-	return slices.DeleteFunc(chosen, func(s *section) bool { return s == nil })
+	chosen = slices.DeleteFunc(chosen, func(s *section) bool { return s == nil })
+	next := 0
+	for _, s := range chosen {
+		s.title = unique(s.title, sections)
+		for _, l := range s.lessons {
+			l.title = unique(l.title, titles)
+			for range min(reviewed, len(lessons)) {
+				l.reviews = append(l.reviews, lessons[next%len(lessons)])
+				next++
+			}
+		}
+	}
+	return chosen
 }
+
+// reviewed is how many lessons a lesson of practice works with.
+const reviewed = 3
 
 func (r recipeSection) applying() []recipe {
 	return slices.DeleteFunc(slices.Clone(r.Lessons), func(l recipe) bool { return !l.Applying })

@@ -1,6 +1,7 @@
 package outlinegen
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,9 +52,9 @@ func (v *vocabulary) findNouns() {
 		if !hasCyrillic(t.stem) {
 			continue
 		}
-		best := 0.0
+		best, forms := 0.0, t.endings()
 		for _, d := range patterns {
-			if score := t.fits(d); score > best {
+			if score := d.fits(forms); score > best {
 				best = score
 				v.terms[i].noun = noun{t.stem + d.nominative, d.gender, true}
 			}
@@ -103,10 +104,9 @@ func (t term) endings() map[string]int {
 	return all
 }
 
-// fits returns how well a term's forms fit a declension; 0 means not at all.
-// Telling endings decide; without them the nominative must occur.
-func (t term) fits(d declension) float64 {
-	forms := t.endings()
+// fits returns how well the endings of a term fit a declension; 0 means not at
+// all. Telling endings decide; without them the nominative must occur.
+func (d declension) fits(forms map[string]int) float64 {
 	seen, kinds := d.matches(forms)
 	total := 0
 	for _, n := range forms {
@@ -155,8 +155,19 @@ func likely(nominative string, forms map[string]int, total int) bool {
 	return forms[end]*5 >= total*2
 }
 
-// adjectiveEnding matches the endings of Russian adjectives and participles.
-var adjectiveEnding = regexp.MustCompile(`(?:ый|ий|ой|ая|яя|ое|ее|ые|ие|ого|его|ому|ему|ым|им|ых|их|ую|юю|ой|ей|ыми|ими)$`)
+// adjectiveStem returns how many bytes of a word come before the ending of a
+// Russian adjective or participle; -1 if it has none.
+func adjectiveStem(word string) int {
+	for _, ending := range [...]string{
+		"ого", "его", "ому", "ему", "ыми", "ими", "ый", "ий", "ой", "ая", "яя", "ое", "ее",
+		"ые", "ие", "ым", "им", "ых", "их", "ую", "юю", "ей",
+	} {
+		if strings.HasSuffix(word, ending) {
+			return len(word) - len(ending)
+		}
+	}
+	return -1
+}
 
 // The ends of adjective stems that take other endings: "высокий", "общее".
 var (
@@ -166,11 +177,11 @@ var (
 
 // adjective returns the nominative of an adjective's form in a gender.
 func adjective(form string, gender int) (string, bool) { //nolint:cyclop // one case an ending
-	cut := adjectiveEnding.FindStringIndex(form)
-	if cut == nil || cut[0] < 4 {
+	cut := adjectiveStem(form)
+	if cut < 4 {
 		return "", false
 	}
-	base, ending := form[:cut[0]], form[cut[0]:]
+	base, ending := form[:cut], form[cut:]
 	softN := strings.HasSuffix(base, "н") && strings.ContainsAny(ending[:2], "яюе") && ending != "ей" && ending != "ею"
 	switch {
 	case gender == feminine && softN:
@@ -227,11 +238,24 @@ func (v *vocabulary) nominative(g gram, form string) string { //nolint:cyclop //
 		}
 		parts[i] = v.spelled(parts[i])
 	}
-	parts[head] = noun.form
+	parts[head] = v.dotted(g[head], noun.form)
 	if v.properNoun(g[head]) {
 		parts[head] = upperFirst(noun.form)
 	}
 	return strings.Join(parts, " ")
+}
+
+// dotted returns a noun with the ё that the documents write in it.
+func (v *vocabulary) dotted(t int32, form string) string {
+	best := ""
+	for _, forms := range []map[string]int{v.terms[t].forms, v.terms[t].opening} {
+		for f := range forms {
+			if f = strings.ToLower(f); fold(f) == form && f != form && (best == "" || f < best) {
+				best = f
+			}
+		}
+	}
+	return cmp.Or(best, form)
 }
 
 // inAgreement matches an adjective and a noun that can only be nominative, or
@@ -265,7 +289,7 @@ func (v *vocabulary) belongs(t int32, form string) bool {
 // adjectival reports whether a word stands as an adjective: by its ending,
 // unless its other forms make it a noun.
 func (v *vocabulary) adjectival(t int32, form string) bool {
-	if !hasCyrillic(form) || !adjectiveEnding.MatchString(form) {
+	if !hasCyrillic(form) || adjectiveStem(form) < 0 {
 		return false
 	}
 	return !v.terms[t].noun.known

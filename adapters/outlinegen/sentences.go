@@ -1,7 +1,9 @@
 package outlinegen
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,11 +16,13 @@ import (
 // sentence is a sentence of a document, as the document has it.
 type sentence struct {
 	text     string
+	key      string // equal for sentences that say the same in other words' order or forms
 	words    []word // with the breaks between phrases
 	length   int    // in words, stop words included
 	opens    bool   // the first of its paragraph
 	quotable bool   // stands on its own in a lesson: whole, no question, no chatter
 	leans    bool   // needs the sentence before it: "Therefore ..."
+	item     bool   // of a list, which its heading or its list explains
 }
 
 // split cuts text at the ends of its sentences. Abbreviations and initials end
@@ -102,7 +106,37 @@ func (x *lexicon) judge(s *sentence) {
 		strings.ContainsRune(terminal, last) && last != '؟' &&
 		!unicode.IsLower(first) && !strings.ContainsRune("—–-•*|", first) &&
 		balanced(text) && !spoken(text) && !domain.HasPlaceholder(text)
-	s.leans = x.leaning[fold(firstWord(text))]
+	const near = 3 // words
+	s.leans = x.leaning[fold(firstWord(text))] || x.refers(text, near)
+}
+
+// refers reports whether one of a sentence's first words stands for something
+// in the sentence before: "A good one is ...", "Report it first".
+func (x *lexicon) refers(text string, within int) bool {
+	parts := strings.SplitN(text, " ", within+1)
+	return slices.ContainsFunc(parts[1:min(within, len(parts))], func(w string) bool {
+		return x.pronouns[fold(strings.Trim(w, ".,;:!?»”\""))]
+	})
+}
+
+// saying returns a sentence's terms and figures; sentences with the same say
+// the same.
+func (s sentence) saying() string {
+	const fewest = 4 // terms: of fewer, the text itself
+	terms := slices.Sorted(maps.Keys(s.terms()))
+	if len(terms) < fewest {
+		return s.text
+	}
+	var b strings.Builder
+	for _, t := range terms {
+		b.WriteRune(t + 1)
+	}
+	for _, r := range s.text {
+		if unicode.IsDigit(r) {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // said matches a label before somebody's words.
@@ -112,7 +146,7 @@ var said = regexp.MustCompile(`^\p{Lu}\p{L}+:\s+[«"“]`)
 // people say in examples, not what the document teaches.
 func spoken(text string) bool {
 	bare := strings.TrimRight(text, closing+terminal)
-	if said.MatchString(text) || strings.HasSuffix(bare, "?") || strings.HasSuffix(bare, "？") {
+	if strings.Contains(text, ":") && said.MatchString(text) || strings.HasSuffix(bare, "?") || strings.HasSuffix(bare, "？") {
 		return true
 	}
 	return strings.ContainsAny(text[:min(len(text), 3)], "«“\"„") && strings.TrimRight(text, terminal) != strings.TrimRight(text, terminal+closing)

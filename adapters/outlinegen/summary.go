@@ -14,7 +14,7 @@ func (c *corpus) pick(list []sentence, limit int, used set) []string {
 	order := make([]int, 0, len(list))
 	score := make([]float64, len(list))
 	for i := range list {
-		if list[i].quotable && !used[list[i].text] {
+		if list[i].quotable && !used[list[i].key] {
 			order = append(order, i)
 			score[i] = c.tells(list, i)
 		}
@@ -35,7 +35,7 @@ func (c *corpus) pick(list []sentence, limit int, used set) []string {
 	for i := range list {
 		if chosen[i] {
 			texts = append(texts, list[i].text)
-			used[list[i].text] = true
+			used[list[i].key] = true
 		}
 	}
 	return texts
@@ -46,7 +46,7 @@ func (c *corpus) pick(list []sentence, limit int, used set) []string {
 func (c *corpus) run(list []sentence, i int, chosen map[int]bool, used set) []int {
 	var run []int
 	for ; !chosen[i]; i-- {
-		if !list[i].quotable || used[list[i].text] {
+		if !list[i].quotable || used[list[i].key] {
 			return nil
 		}
 		run = append(run, i)
@@ -117,7 +117,7 @@ const (
 
 // summarize returns the sentences that stand for the whole text.
 func (c *corpus) summarize() string {
-	body := c.body()
+	body := slices.DeleteFunc(c.body(), func(s sentence) bool { return s.item })
 	limit := min(longSummary, shortSummary+len(body)/25)
 	texts := c.pick(body, limit, set{})
 	if len(texts) == 0 {

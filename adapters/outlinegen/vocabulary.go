@@ -26,25 +26,28 @@ type term struct {
 	count   int
 	weight  float64
 	noun    noun // Russian terms alone
+	named   set  // its forms that stand between a determiner and a break, as nouns do; English alone
 }
 
 // vocabulary is every word of a course's documents that may tell a topic.
 type vocabulary struct {
 	lexicon *lexicon
+	titling bool             // headings are being read, whose capitals tell nothing
 	foreign bool             // the document being read is in a language without a word list
 	index   map[string]int32 // by stem
 	known   map[string]int32 // by folded word, so that each is stemmed once a document
+	stemmed map[string]string
 	terms   []term
 }
 
 func newVocabulary(x *lexicon) *vocabulary {
-	return &vocabulary{lexicon: x, index: map[string]int32{}, known: map[string]int32{}}
+	return &vocabulary{lexicon: x, index: map[string]int32{}, known: map[string]int32{}, stemmed: map[string]string{}}
 }
 
 // read returns the words of a text and how many there are, stop words included.
 func (v *vocabulary) read(text string) ([]word, int) {
 	var all []word
-	count := 0
+	count, head := 0, false // head: a determiner, then terms
 	it := words.FromString(text)
 	it.Joiners(&words.Joiners[string]{Middle: []rune("-‑")})
 	for it.Next() {
@@ -57,6 +60,13 @@ func (v *vocabulary) read(text string) ([]word, int) {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			count++
 			id = v.term(token, count == 1)
+		}
+		if id == breakTerm {
+			if head && len(all) > 0 && all[len(all)-1].term != breakTerm {
+				last := all[len(all)-1]
+				v.terms[last.term].named[strings.ToLower(text[last.start:last.end])] = true
+			}
+			head = v.lexicon.determiners[strings.ToLower(token)]
 		}
 		if id != breakTerm || len(all) > 0 && all[len(all)-1].term != breakTerm {
 			all = append(all, word{term: id, start: int32(it.Start()), end: int32(it.End())})
@@ -75,7 +85,7 @@ func (v *vocabulary) term(token string, opens bool) int32 {
 		return id
 	}
 	v.terms[id].count++
-	if opens && capitalized(token) {
+	if (opens || v.titling) && capitalized(token) {
 		v.terms[id].opening[strings.ToLower(token)]++
 	} else {
 		v.terms[id].forms[token]++
@@ -88,7 +98,7 @@ func (v *vocabulary) lookUp(folded string) int32 {
 	if id, ok := v.known[folded]; ok {
 		return id
 	}
-	st := stem(folded)
+	st := v.stemOf(folded)
 	id, ok := v.index[st]
 	switch {
 	case v.lexicon.tellsNothing(folded, st, v.foreign):
@@ -96,10 +106,20 @@ func (v *vocabulary) lookUp(folded string) int32 {
 	case !ok:
 		id = int32(len(v.terms))
 		v.index[st] = id
-		v.terms = append(v.terms, term{stem: st, forms: map[string]int{}, opening: map[string]int{}})
+		v.terms = append(v.terms, term{stem: st, forms: map[string]int{}, opening: map[string]int{}, named: set{}})
 	}
 	v.known[folded] = id
 	return id
+}
+
+// stemOf is stem with a memory: documents of a course share their words.
+func (v *vocabulary) stemOf(folded string) string {
+	st, ok := v.stemmed[folded]
+	if !ok {
+		st = stem(folded)
+		v.stemmed[folded] = st
+	}
+	return st
 }
 
 // speak says whether the words that follow are in a language without a list.

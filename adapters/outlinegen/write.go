@@ -38,7 +38,7 @@ func (w *writer) structure(plan []*section) domain.Structure {
 	}
 	s.DurationHours = math.Round(float64(minutes)/6) / 10
 	v := w.facts(s)
-	s.Description = w.description(v)
+	s.Description = w.description(v, plan)
 	s.Overview = w.overview(v, plan)
 	s.TargetAudience = w.readers(s.Difficulty)
 	for _, t := range w.locale.Texts.Prerequisites[s.Difficulty] {
@@ -98,12 +98,35 @@ func (w *writer) readers(d domain.Difficulty) string {
 	return w.audience(w.course.Language, d)
 }
 
-func (w *writer) description(v vars) string {
+func (w *writer) description(v vars, plan []*section) string {
 	template := w.locale.Texts.FromTitle
 	if len(w.docs) > 0 {
 		template = w.locale.Texts.FromDocuments
 	}
-	return shorten(strings.TrimSpace(fill(template, v)+" "+fill(w.style.Description, v)), 3000)
+	parts := []string{fill(template, v)}
+	if filled := w.filled(plan); filled != "" {
+		parts = append(parts, filled)
+	}
+	return shorten(strings.TrimSpace(strings.Join(append(parts, fill(w.style.Description, v)), " ")), 3000)
+}
+
+// filled says how many lessons stand in the documents and how many practise
+// what those teach; "" if there are none of one kind.
+func (w *writer) filled(plan []*section) string {
+	taught, made := 0, 0
+	for _, s := range plan {
+		for _, l := range s.lessons {
+			if l.recipe == nil {
+				taught++
+			} else {
+				made++
+			}
+		}
+	}
+	if taught == 0 || made == 0 {
+		return ""
+	}
+	return fill(w.locale.Texts.Filled, vars{"taught": strconv.Itoa(taught), "made": strconv.Itoa(made)})
 }
 
 // overview says what the documents say as a whole and how the course goes.
@@ -116,6 +139,7 @@ func (w *writer) overview(v vars, plan []*section) string {
 		for _, u := range d.units {
 			body = append(body, u.text...)
 		}
+		body = slices.DeleteFunc(body, func(s sentence) bool { return s.item })
 		if texts := w.pick(body, min(perDocument, most-told), set{}); len(texts) > 0 {
 			parts = append(parts, strings.Join(texts, " "))
 			told += len(texts)
@@ -152,13 +176,14 @@ func (w *writer) outcomes(plan []*section) []string {
 		}
 	}
 	step := max((len(about)+most-1)/most, 1)
+	levels := []string{"understand", "apply", "analyze", "evaluate"}
 	var all []string
 	for i := 0; i < len(about); i += step {
-		all = append(all, choose(w.locale.Texts.Outcomes, len(all), vars{"it": about[i]}))
+		all = append(all, w.objective(levels[len(all)%len(levels)], len(all)/len(levels), about[i]))
 	}
 	all = append(all, ready...)
 	for len(all) < 3 {
-		all = append(all, choose(w.locale.Texts.Outcomes, len(all), vars{"it": w.topic}))
+		all = append(all, w.objective(levels[len(all)], 0, w.topic))
 	}
 	return all
 }

@@ -35,7 +35,7 @@ func renderMarkdown(s *domain.Structure) []byte {
 }
 
 func (m *markdown) section(s domain.Section) {
-	m.line("## %s %d. %s\n", m.labels.section, s.Number, inline(s.Title))
+	m.line("## %s\n", numbered(m.labels.section, s.Number, s.Title))
 	m.paragraphs(s.Description)
 	m.list("**"+m.labels.objectives+"**", s.LearningObjectives)
 	for _, lesson := range s.Lessons {
@@ -44,7 +44,7 @@ func (m *markdown) section(s domain.Section) {
 }
 
 func (m *markdown) lesson(l domain.Lesson) {
-	m.line("### %s %d. %s (%d %s)\n", m.labels.lesson, l.Number, inline(l.Title), l.DurationMinutes, m.labels.minutes)
+	m.line("### %s (%d %s)\n", numbered(m.labels.lesson, l.Number, l.Title), l.DurationMinutes, m.labels.minutes)
 	m.list("**"+m.labels.objectives+"**", l.Objectives)
 	m.line("**%s:** %s\n", m.labels.topics, inline(strings.Join(l.KeyTopics, ", ")))
 	m.paragraphs(l.Content)
@@ -58,6 +58,15 @@ func (m *markdown) lesson(l domain.Lesson) {
 		sources[i] = m.labels.source(s)
 	}
 	m.list("**"+m.labels.sources+"**", sources)
+}
+
+// numbered puts a word and a number before a title that has none of its own:
+// some styles number their sections and lessons as chapters, quests or steps.
+func numbered(word string, n int, title string) string {
+	if _, rest, _ := strings.Cut(title, " "); strings.HasPrefix(rest, fmt.Sprintf("%d. ", n)) {
+		return inline(title)
+	}
+	return fmt.Sprintf("%s %d. %s", word, n, inline(title))
 }
 
 func (m *markdown) line(format string, args ...any) {
