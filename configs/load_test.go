@@ -153,7 +153,7 @@ func TestWhatAConfigMayNotSayIsNamed(t *testing.T) {
 		},
 		"an unknown variable": {
 			environ: []string{"LECTERN_RELAY__BATCH=1"},
-			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
+			want: []string{"LECTERN_RELAY__BATCH: unknown variable; allowed: LECTERN_RELAY__ENGINE, LECTERN_RELAY__LANES, LECTERN_RELAY__BATCH_SIZE, LECTERN_RELAY__POLL_MIN, " +
 				"LECTERN_RELAY__POLL_MAX, LECTERN_RELAY__MAX_ATTEMPTS, LECTERN_RELAY__LEASE, LECTERN_RELAY__ON_DEAD, LECTERN_RELAY__LISTEN"},
 		},
 		"an unknown variable, though empty": {
@@ -338,7 +338,7 @@ const allVariables = "LECTERN_LISTEN, LECTERN_ROLES, LECTERN_DATA_DIR, LECTERN_S
 	"LECTERN_WORKERS__JOB_TIMEOUT, LECTERN_WORKERS__MAX_ATTEMPTS, LECTERN_PIPELINE__MODE, LECTERN_PIPELINE__STALL_AFTER, LECTERN_RETENTION__SCHEDULER, " +
 	"LECTERN_RETENTION__LOOK_EVERY, LECTERN_RETENTION__KEYS_EVERY, LECTERN_RETENTION__ENTRIES_EVERY, " +
 	"LECTERN_RETENTION__ENTRIES_AFTER, LECTERN_RETENTION__INBOX_EVERY, LECTERN_RETENTION__INBOX_AFTER, " +
-	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_DOCUMENTS__SPEAKER_NOTES, LECTERN_GENERATOR__KIND, LECTERN_GENERATOR__OPTIONS__*, " +
+	"LECTERN_RETENTION__BATCH, LECTERN_DOCUMENTS__KIND, LECTERN_DOCUMENTS__OPTIONS__*, LECTERN_DOCUMENTS__MAX_BYTES, LECTERN_DOCUMENTS__SPEAKER_NOTES, LECTERN_GENERATOR__KIND, LECTERN_GENERATOR__OPTIONS__*, " +
 	"LECTERN_IDENTITY__ORGANIZATION_ID, LECTERN_IDENTITY__USER_ID, LECTERN_LOG__LEVEL, LECTERN_LOG__FORMAT, LECTERN_CONFIG"
 
 func TestAnIdentityIsNeeded(t *testing.T) {
@@ -381,7 +381,7 @@ func TestAConfigThatIsNotThereNamesTheBuiltInOnes(t *testing.T) {
 func request(source string, environ ...string) configs.Request {
 	return configs.Request{
 		Source: source, Environ: environ, BrokerKinds: []string{"kafka", "memory", "postgres"}, CacheKinds: []string{"memory", "redis"},
-		GeneratorKinds: []string{"openai", "outline"},
+		DocumentKinds: []string{"folder", "s3"}, GeneratorKinds: []string{"openai", "outline"},
 	}
 }
 
