@@ -167,7 +167,7 @@ func TestFunctionThatPinsNoPathWouldBeHijacked(t *testing.T) {
 	for _, function := range []string{
 		"create_course(uuid, uuid, uuid, text, text, text, text, jsonb, text, text)",
 		"add_document(uuid, uuid, uuid, text, text, bigint, text, text)",
-		"initialize_fsm_with_outbox(uuid, uuid, uuid, text, text, text, jsonb, jsonb, text, integer)",
+		"initialize_fsm_with_outbox(uuid, uuid, uuid, text, text, text, text, jsonb, text, integer)",
 		"change_course_state(uuid, uuid, uuid, text, text, text, text, text)",
 	} {
 		_, err := connect(t, b.db.Owner).Exec(t.Context(), "alter function lectern."+function+" reset search_path")

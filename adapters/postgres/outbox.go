@@ -114,8 +114,15 @@ func (s *Outbox) Settle(ctx context.Context, lease ports.Lease, settled domain.S
 			}
 		}))
 	}
-	settle(len(settled.Published), seqs(settled.Published), `update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
-		where seq = any ($3) and `+pending+` and `+leased)
+	if len(settled.Published) > 0 {
+		errs = append(errs, within(ctx, s.conn, func(b *pgx.Batch) {
+			// The next claim need not wait for the disk: should the server crash before
+			// this has got there, the entries are published again.
+			b.Queue(`select set_config('synchronous_commit', 'off', true)`)
+			b.Queue(`update lectern.job_outbox set processed_at = now(), last_attempt_at = now()
+				where seq = any ($3) and `+pending+` and `+leased, partitions, tokens, seqs(settled.Published))
+		}))
+	}
 	// After the published: what waits behind a failed entry is parked with it.
 	settle(len(settled.Retry), failures(settled.Retry), `select lectern.park_failed(`+fenced+`)`)
 	bury := []string{`select lectern.bury_entries(` + fenced + `)`}

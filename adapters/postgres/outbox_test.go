@@ -53,6 +53,29 @@ func TestPublishedEntriesAreProcessedAndNotClaimedAgain(t *testing.T) {
 	require.NotNil(t, stats.LastProcessed)
 }
 
+// By what each kind of update runs under, as a trigger sees it.
+func TestSettlingDoesNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	admin := connect(t, b.db.Superuser)
+	_, err := admin.Exec(t.Context(), `
+		create table public.seen (entry uuid, processed boolean, synchronous text);
+		create function public.see() returns trigger language plpgsql security definer as $$
+		begin
+			insert into public.seen values (new.outbox_id, new.processed_at is not null, current_setting('synchronous_commit'));
+			return null;
+		end $$;
+		create trigger see after update on lectern.job_outbox for each row execute function public.see()`)
+	require.NoError(t, err)
+	_, entries := b.three(t)
+	b.claim(t)
+	require.NoError(t, b.outbox.Settle(t.Context(), b.lease, domain.Settlement{
+		Published: entries[:1], Dead: []domain.FailedEntry{{Entry: entries[1], Reason: "no"}},
+	}))
+	require.Equal(t, []string{"off"}, list(t, admin, `select distinct synchronous from public.seen where processed`))
+	require.Equal(t, []string{"on"}, list(t, admin, `select distinct synchronous from public.seen where not processed`))
+}
+
 func TestFailedEntryHoldsBackItsCourseAndNoOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

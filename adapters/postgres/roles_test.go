@@ -134,7 +134,7 @@ func TestARoleCallsNoFunctionThatItWasNotGranted(t *testing.T) {
 		"lock_course": nobody, "lock_own_course": nobody, "change_state": nobody, "clear_course": nobody, "fail_course": nobody,
 		"add_event": nobody, "add_entries": nobody, "are_jobs": nobody, "refuse_command": nobody, "refuse_course": nobody, "check_key": nobody, "store_documents": nobody, "go_on": nobody,
 		"bound_organization": nobody, "entry_predicate": nobody, "undead_refusal": nobody, "redrive_refusal": nobody, "make_ready": nobody,
-		"released_by":         nobody,
+		"released_by": nobody, "is_backing_off": nobody,
 		"delete_expired_keys": nobody, "delete_processed_entries": nobody, "delete_inbox_rows": nobody,
 	}
 	admin := connect(t, b.db.Superuser)

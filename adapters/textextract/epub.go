@@ -64,7 +64,7 @@ type epubItem struct{ part, kind, properties string }
 // epubRoot returns the name of the part that lists the others.
 func (a *archive) epubRoot(ctx context.Context) (root string, err error) {
 	err = a.read(ctx, containerPart, func(x *xmlReader, _ xml.StartElement) error {
-		return x.children(func(el xml.StartElement) error {
+		return x.children(func(_ xml.StartElement) error {
 			return x.children(func(el xml.StartElement) error {
 				if el.Name.Local == "rootfile" && root == "" {
 					root = partName(attr(el, "full-path"))
@@ -84,7 +84,7 @@ func (a *archive) epubRoot(ctx context.Context) (root string, err error) {
 func (a *archive) checkEPUB(ctx context.Context) error {
 	locked := false
 	err := a.read(ctx, epubEncryptionPart, func(x *xmlReader, _ xml.StartElement) error {
-		return x.children(func(el xml.StartElement) error {
+		return x.children(func(_ xml.StartElement) error {
 			return x.children(func(el xml.StartElement) error {
 				if el.Name.Local == "EncryptionMethod" {
 					locked = locked || !isFontDisguise(attr(el, "Algorithm"))

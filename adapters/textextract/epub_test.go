@@ -60,15 +60,18 @@ func TestTheTableOfContentsGivesABooksHeadings(t *testing.T) {
 			[]domain.Block{docxHeading(1, "First"), docxParagraph("a"), docxHeading(1, "Second"), docxParagraph("b c")},
 		},
 		"a paragraph that reads as the entry does is the heading": {
-			entry("c1.xhtml", "The First", ""), []string{`<p class="chapter">The  first</p><p>a</p>`},
+			entry("c1.xhtml", "The First", ""),
+			[]string{`<p class="chapter">The  first</p><p>a</p>`},
 			[]domain.Block{docxHeading(1, "The first"), docxParagraph("a")},
 		},
 		"a heading that reads otherwise is it too": {
-			entry("c1.xhtml#x", "1. Short", ""), []string{`<div id="x"><h3>The long form</h3><p>a</p></div>`},
+			entry("c1.xhtml#x", "1. Short", ""),
+			[]string{`<div id="x"><h3>The long form</h3><p>a</p></div>`},
 			[]domain.Block{docxHeading(1, "The long form"), docxParagraph("a")},
 		},
 		"names in it are written as in addresses": {
-			entry("./c1.xhtml#%D0%B0", "Первая", "") + entry("none.xhtml", "None", ""), []string{`<h2 id="а">Первая</h2><p>a</p>`},
+			entry("./c1.xhtml#%D0%B0", "Первая", "") + entry("none.xhtml", "None", ""),
+			[]string{`<h2 id="а">Первая</h2><p>a</p>`},
 			[]domain.Block{docxHeading(1, "Первая"), docxParagraph("a")},
 		},
 		"a page without text gets no heading": {

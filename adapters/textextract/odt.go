@@ -60,7 +60,7 @@ func (a *archive) metaTitle(ctx context.Context) (title string, err error) {
 func (a *archive) checkODT(ctx context.Context) error {
 	encrypted := false
 	err := a.read(ctx, odtManifestPart, func(x *xmlReader, _ xml.StartElement) error {
-		return x.children(func(el xml.StartElement) error {
+		return x.children(func(_ xml.StartElement) error {
 			return x.children(func(el xml.StartElement) error {
 				encrypted = encrypted || el.Name.Local == "encryption-data"
 				return x.skip(el)

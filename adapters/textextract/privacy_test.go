@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"go/parser"
 	"go/token"
-	"log"
+	"log" //nolint:depguard // what libraries would write to
 	"log/slog"
 	"path/filepath"
 	"strings"

@@ -17,7 +17,7 @@ func outboxRaises(t *outboxT) {
 	urgent := t.AddUrgent(t.T, course, 1)
 	after := t.Add(t.T, course, 1)
 	r := t.start("one")
-	raised := append(before, urgent)
+	raised := append(slices.Clone(before), urgent)
 	want := slices.Concat(raised, old, after)
 	require.Equal(t, want[:5], entryIDs(r.claim(5).Entries), "what comes before it in its course goes first")
 	require.Equal(t, slices.Concat(raised[:1], old[:1]), entryIDs(r.claim(2).Entries), "cut off, it is still in order")
