@@ -27,7 +27,7 @@ func pdfText() compare.Trial {
 			return nil, fmt.Errorf("find the sample PDFs: none is there: %w", err)
 		}
 		reader := textextract.New(textextract.Options{Readers: 1})
-		defer func() { err = errors.Join(err, reader.Close()) }()
+		defer func() { err = errors.Join(err, reader.Close()) }() //nolint:contextcheck // it closes whatever became of ctx
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		if _, err := readPages(ctx, reader, files); err != nil { // which compiles the reader
 			return nil, err

@@ -204,10 +204,11 @@ func (p *pipeline) wait(ctx context.Context, course string) error {
 		if err != nil {
 			return fmt.Errorf("look at a course: %w", err)
 		}
-		switch state := got.Msg.GetCourse().GetState(); state {
-		case lecternv1.State_STATE_COMPLETED:
+		state := got.Msg.GetCourse().GetState()
+		if state == lecternv1.State_STATE_COMPLETED {
 			return nil
-		case lecternv1.State_STATE_FAILED, lecternv1.State_STATE_CANCELLED:
+		}
+		if state == lecternv1.State_STATE_FAILED || state == lecternv1.State_STATE_CANCELLED {
 			return fmt.Errorf("course %s is %s", course, state)
 		}
 		sleepUntil(ctx, time.Now().Add(coursePoll))
