@@ -163,7 +163,7 @@ func TestPrepareSaysWhatIsWrong(t *testing.T) {
 	missing.Bucket = "not-there"
 	wrongKey.Login.Password = "s3cret"
 	nobody.Login.User = "nobody"
-	nowhere.Endpoint, nowhere.Timeout = "127.0.0.1:1", time.Second
+	nowhere.Endpoint = "127.0.0.1:1"
 	for _, tc := range []struct {
 		opts s3blobs.Options
 		want []string
