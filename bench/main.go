@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	var results []compare.Result
 	var settings []string
-	for _, s := range []subject{&server{fsync: o.fsync}, &kafka{log: log}, &redisServer{log: log}, newRelays(o, log)} {
+	for _, s := range []subject{&server{fsync: o.fsync}, &kafka{log: log}, &redisServer{log: log}, newRelays(o, log), &pipeline{top: beside(o.out, "-pipeline-cpu.txt")}} {
 		measured, said, err := measure(ctx, s, o, log)
 		if err != nil {
 			return err

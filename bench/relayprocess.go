@@ -61,7 +61,7 @@ func (r *relays) notifier(ctx context.Context) (app.Signals, func(), error) {
 // relayProcess starts a relay of the built program, with the built-in config but
 // for addresses, and returns what stops it.
 func (r *relays) relayProcess(ctx context.Context, to target) (func() error, error) {
-	program, err := r.build(ctx)
+	program, err := buildProgram(ctx, r.pg.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +92,13 @@ func (r *relays) relayProcess(ctx context.Context, to target) (func() error, err
 	}, nil
 }
 
-// build makes the program, once.
-func (r *relays) build(ctx context.Context) (string, error) {
-	program := filepath.Join(r.pg.dir, "lectern")
+// buildProgram makes the program in a folder, once.
+func buildProgram(ctx context.Context, dir string, flags ...string) (string, error) {
+	program := filepath.Join(dir, "lectern")
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/lectern")
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", program, "./cmd/lectern")...)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build lectern: %w: %s", err, out)

@@ -18,7 +18,7 @@ import (
 // some benches leaves the others' rows as they are.
 func writeResults(o options, results []compare.Result, settings []string) error {
 	rows, about := compare.Rows(results), append(machine(), settings...)
-	base := strings.TrimSuffix(o.out, filepath.Ext(o.out))
+	base := beside(o.out, "")
 	if o.narrowed {
 		old, err := readRows(o.out)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -103,4 +103,12 @@ func rewriteReadme(path, table string) error {
 		return fmt.Errorf("write README: %w", err)
 	}
 	return nil
+}
+
+// beside is a file with the name of another, but for its end; "" beside none.
+func beside(file, end string) string {
+	if file == "" {
+		return ""
+	}
+	return strings.TrimSuffix(file, filepath.Ext(file)) + end
 }

@@ -125,11 +125,17 @@ const (
 	SchedulerOff     = "off"
 )
 
-// Documents bounds what may be uploaded, and says what is read of it.
+// Documents names what keeps the documents, whose options are the adapter's to
+// decode, bounds what may be uploaded, and says what is read of it.
 type Documents struct {
-	MaxBytes     int64 `koanf:"max_bytes"`
-	SpeakerNotes bool  `koanf:"speaker_notes"` // of presentations
+	Kind         string         `koanf:"kind"`
+	Options      map[string]any `koanf:"options"`
+	MaxBytes     int64          `koanf:"max_bytes"`
+	SpeakerNotes bool           `koanf:"speaker_notes"` // of presentations
 }
+
+// DocumentsFolder keeps the documents as files on this machine.
+const DocumentsFolder = "folder"
 
 // Generator names what writes the courses. Its options are the adapter's to
 // decode.
@@ -185,7 +191,7 @@ func Default() Config {
 			Scheduler: SchedulerService, LookEvery: time.Hour, KeysEvery: day, EntriesEvery: 7 * day, EntriesAfter: 30 * day,
 			InboxEvery: 7 * day, InboxAfter: 60 * day, Batch: 1000,
 		},
-		Documents: Documents{MaxBytes: domain.MaxDocumentBytes},
+		Documents: Documents{Kind: DocumentsFolder, MaxBytes: domain.MaxDocumentBytes},
 		Generator: Generator{Kind: GeneratorOutline},
 		Log:       Log{Level: slog.LevelInfo, Format: LogText},
 	}

@@ -11,12 +11,13 @@ import (
 const (
 	brokerOptions    = "broker.options"
 	cacheOptions     = "cache.options"
+	documentsOptions = "documents.options"
 	generatorOptions = "generator.options"
 	oldOptions       = alsoConsume + "." + anyNumber + ".options"
 )
 
 func allOptions() []string {
-	return []string{brokerOptions, cacheOptions, generatorOptions, oldOptions}
+	return []string{brokerOptions, cacheOptions, documentsOptions, generatorOptions, oldOptions}
 }
 
 // alsoConsume is the one list of sections: they are numbered from 0, so that a

@@ -29,6 +29,7 @@ type Request struct {
 	Flags          map[string]string // key to value, from the command line
 	BrokerKinds    []string          // the kinds there are
 	CacheKinds     []string          // likewise
+	DocumentKinds  []string          // likewise, of what keeps documents
 	GeneratorKinds []string          // likewise
 	LocalBrokers   []string          // the kinds of brokers that are within one process
 	Use            Use
@@ -36,6 +37,7 @@ type Request struct {
 	// is wrong with them. May be nil.
 	DecodeBroker    func(Config, Broker) (any, error)
 	DecodeCache     func(Config) (any, error) // the same of a cache
+	DecodeDocuments func(Config) (any, error) // the same of what keeps documents
 	DecodeGenerator func(Config) (any, error) // the same of a generator
 }
 
@@ -74,18 +76,14 @@ func (r Request) withDecoders(roles Roles) Request {
 	if r.DecodeBroker == nil || noAddresses || serves && !roles.NeedBroker() {
 		r.DecodeBroker = func(Config, Broker) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
-	if noAddresses || serves && !roles.Has(RoleAPI) {
-		r.DecodeCache = nil
-	}
-	if !serves || !roles.Has(RoleWorker) {
-		r.DecodeGenerator = nil
-	}
-	r.DecodeCache, r.DecodeGenerator = orNobody(r.DecodeCache), orNobody(r.DecodeGenerator)
+	r.DecodeCache = orNobody(r.DecodeCache, !noAddresses && (!serves || roles.Has(RoleAPI)))
+	r.DecodeDocuments = orNobody(r.DecodeDocuments, serves && roles.NeedDocuments())
+	r.DecodeGenerator = orNobody(r.DecodeGenerator, serves && roles.Has(RoleWorker))
 	return r
 }
 
-func orNobody(decode func(Config) (any, error)) func(Config) (any, error) {
-	if decode == nil {
+func orNobody(decode func(Config) (any, error), used bool) func(Config) (any, error) {
+	if decode == nil || !used {
 		return func(Config) (any, error) { return nil, nil } //nolint:nilnil // nobody looks
 	}
 	return decode

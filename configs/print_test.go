@@ -127,8 +127,9 @@ func TestEveryDefaultIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, got.Broker.Options)
 	require.Empty(t, got.Cache.Options)
+	require.Empty(t, got.Documents.Options)
 	require.Empty(t, got.Generator.Options)
-	got.Broker.Options, got.Cache.Options, got.Generator.Options = nil, nil, nil
+	got.Broker.Options, got.Cache.Options, got.Documents.Options, got.Generator.Options = nil, nil, nil, nil
 	require.Equal(t, c, got)
 	require.Contains(t, string(text), "  also_consume: []\n")
 	require.True(t, strings.HasPrefix(string(text), "listen: 127.0.0.1:8080\nroles:\n  - api\n  - relay\n  - worker\ndata_dir: \"\"\n"), string(text))

@@ -29,6 +29,9 @@ func (r Roles) All() bool {
 // NeedBroker tells whether one of them publishes or consumes.
 func (r Roles) NeedBroker() bool { return r.Has(RoleRelay) || r.Has(RoleWorker) }
 
+// NeedDocuments tells whether one of them keeps or reads documents.
+func (r Roles) NeedDocuments() bool { return r.Has(RoleAPI) || r.Has(RoleWorker) }
+
 // validateRoles also refuses what several processes can't share.
 func (l *loader) validateRoles(c Config, r Request) {
 	for i, role := range c.Roles {

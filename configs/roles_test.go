@@ -85,17 +85,18 @@ func TestWhatRolesMayNotBeIsNamed(t *testing.T) {
 func TestAProcessNeedsOnlyWhatItsRolesOpen(t *testing.T) {
 	t.Parallel()
 	for role, tc := range map[string]struct {
-		dsn                      string
-		broker, cache, generator bool
+		dsn                                 string
+		broker, cache, documents, generator bool
 	}{
-		"api":    {"APP", false, true, false},
-		"relay":  {"RELAY", true, false, false},
-		"worker": {"WORKER", true, false, true},
+		"api":    {"APP", false, true, true, false},
+		"relay":  {"RELAY", true, false, false, false},
+		"worker": {"WORKER", true, false, true, true},
 	} {
-		var broker, cache, generator bool
+		var broker, cache, documents, generator bool
 		r := request(write(t, identity+"postgres: {embedded: false}\nbroker: {kind: postgres}\n"), "LECTERN_ROLES="+role)
 		r.DecodeBroker = func(configs.Config, configs.Broker) (any, error) { broker = true; return tc, nil }
 		r.DecodeCache = func(configs.Config) (any, error) { cache = true; return tc, nil }
+		r.DecodeDocuments = func(configs.Config) (any, error) { documents = true; return tc, nil }
 		r.DecodeGenerator = func(configs.Config) (any, error) { generator = true; return tc, nil }
 		_, err := configs.Load(r)
 		require.ErrorContains(t, err, "give the address in LECTERN_POSTGRES__"+tc.dsn+"_DSN")
@@ -104,7 +105,7 @@ func TestAProcessNeedsOnlyWhatItsRolesOpen(t *testing.T) {
 		r.Environ = append(r.Environ, "LECTERN_POSTGRES__"+tc.dsn+"_DSN=x")
 		_, err = configs.Load(r)
 		require.NoError(t, err)
-		require.Equal(t, []bool{tc.broker, tc.cache, tc.generator}, []bool{broker, cache, generator}, role)
+		require.Equal(t, []bool{tc.broker, tc.cache, tc.documents, tc.generator}, []bool{broker, cache, documents, generator}, role)
 	}
 }
 

@@ -45,6 +45,7 @@ func (l *loader) validate(c Config, r Request) {
 	l.time("workers.job_timeout", c.Workers.JobTimeout)
 	l.between("workers.max_attempts", int64(c.Workers.MaxAttempts), 1, maxAttempts)
 	l.validatePipeline(c.Pipeline, c.Workers.JobTimeout)
+	l.validateKind("documents", c.Documents.Kind, r.DocumentKinds, func() (any, error) { return r.DecodeDocuments(c) })
 	l.between("documents.max_bytes", c.Documents.MaxBytes, 1, domain.MaxDocumentBytes)
 	l.validateKind("generator", c.Generator.Kind, r.GeneratorKinds, func() (any, error) { return r.DecodeGenerator(c) })
 	l.validateIdentity(c.Identity)
@@ -109,8 +110,8 @@ func (l *loader) validateBrokers(c Config, r Request) {
 	}
 }
 
-// validateKind checks the kind of a broker, a cache or a generator and, where it
-// is one of those there are, its options, which it returns.
+// validateKind checks the kind of a broker, a cache, a generator or what keeps
+// documents and, where it is one of those there are, its options, which it returns.
 func (l *loader) validateKind(section, kind string, kinds []string, decode func() (any, error)) any {
 	l.oneOf(section+".kind", kind, kinds)
 	if !slices.Contains(kinds, kind) {

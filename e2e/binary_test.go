@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 
 // servers are those that the tests need besides Postgres.
 func servers() []stack.Option {
-	return []stack.Option{stack.WithRedis, stack.WithKafka, stack.WithNATS}
+	return []stack.Option{stack.WithRedis, stack.WithKafka, stack.WithNATS, stack.WithS3}
 }
 
 func run() int {

@@ -7,7 +7,8 @@ import (
 	"lectern/domain"
 )
 
-// Blobs keeps the bytes of documents.
+// Blobs keeps the bytes of documents. UNAVAILABLE while what keeps them can't be
+// reached; INVALID_FIELD for a key that [CheckKey] refuses.
 type Blobs interface {
 	// Put stores what r yields under key, whole or not at all, and returns its
 	// size and SHA-256 in hex. DOCUMENT_TOO_LARGE past limit bytes.

@@ -6,35 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
-	"strings"
 	"syscall"
-
-	"lectern/domain"
 )
 
-const (
-	fileMode    = 0o600
-	maxSegments = 16
-)
-
-// segment matches one part of a key: nothing that any file system gives a
-// meaning of its own, and never ".." or a hidden name.
-var segment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-
-func checkKey(key string) error {
-	segments := strings.Split(key, "/")
-	if len(segments) > maxSegments {
-		return domain.Invalid("key", "must have at most %d segments", maxSegments)
-	}
-	for _, s := range segments {
-		if !segment.MatchString(s) {
-			return domain.Invalid("key", "must be segments of 1 to 128 letters, digits, '.', '_' and '-', beginning with "+
-				"a letter or digit, with slashes between; is %q", key)
-		}
-	}
-	return nil
-}
+const fileMode = 0o600
 
 // find tells whether there is a file under key; a folder, which is a part of
 // other keys, is none.

@@ -18,7 +18,6 @@ import (
 	"path"
 	"time"
 
-	"lectern/domain"
 	"lectern/ports"
 )
 
@@ -86,10 +85,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Put implements [ports.Blobs]. INVALID_FIELD for a key that is not up to 16
-// segments of letters, digits, '.', '_' and '-' with slashes between.
+// Put implements [ports.Blobs].
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, limit int64) (int64, string, error) {
-	if err := checkKey(key); err != nil {
+	if err := ports.CheckKey(key); err != nil {
 		return 0, "", err
 	}
 	temp, size, sum, err := s.receive(&contextReader{ctx, r}, limit)
@@ -112,7 +110,7 @@ func (s *Store) receive(r io.Reader, limit int64) (temp string, size int64, sum 
 	hash := sha256.New()
 	size, err = io.CopyBuffer(io.MultiWriter(file, hash), io.LimitReader(r, min(limit, math.MaxInt64-1)+1), make([]byte, copySize))
 	if err == nil && size > limit {
-		err = domain.Errorf(domain.ReasonDocumentTooLarge, "the document is larger than %d bytes: split it or make it smaller", limit)
+		err = ports.TooLarge(limit)
 	}
 	if err == nil {
 		err = file.Sync()
@@ -137,7 +135,7 @@ func (s *Store) settle(temp, key string) error {
 
 // Get implements [ports.Blobs].
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	if err := ports.CheckKey(key); err != nil {
 		return nil, err
 	}
 	file, err := s.open(key)
@@ -154,10 +152,7 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 func (s *Store) open(key string) (*os.File, error) {
 	err := s.find(key)
 	if isAbsent(err) {
-		return nil, &domain.Error{
-			Reason: domain.ReasonDocumentNotFound, Err: err,
-			Message: fmt.Sprintf("the bytes of document %s are gone: upload it again", key),
-		}
+		return nil, ports.NoSuchKey(key, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find document %s: %w", key, err)
@@ -171,7 +166,7 @@ func (s *Store) open(key string) (*os.File, error) {
 
 // Delete implements [ports.Blobs].
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := errors.Join(checkKey(key), context.Cause(ctx)); err != nil {
+	if err := errors.Join(ports.CheckKey(key), context.Cause(ctx)); err != nil {
 		return err
 	}
 	err := s.find(key)

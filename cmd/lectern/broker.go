@@ -38,6 +38,11 @@ func decodeCache(c configs.Config) (any, error) {
 	return caches()[c.Cache.Kind].decode(c.Cache.Options)
 }
 
+// decodeDocuments does the same for what keeps documents.
+func decodeDocuments(c configs.Config) (any, error) {
+	return documentStores()[c.Documents.Kind].decode(c.Documents.Options)
+}
+
 // decodeGenerator does the same for a generator.
 func decodeGenerator(c configs.Config) (any, error) {
 	return generators()[c.Generator.Kind].decode(c.Generator.Options)

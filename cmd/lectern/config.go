@@ -22,7 +22,7 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Read a config as 'serve' does, print it, and try every connection",
 		Long: `Reads a config, a file's or a built-in one, with what the environment adds to it,
 and names everything that is wrong with it at once. Then it prints the whole,
-defaults and the options of broker, cache and generator included, as YAML on standard
+defaults and the options of broker, cache, documents and generator included, as YAML on standard
 output. Secrets are hidden; given by the environment, what is printed is a
 config that loads.
 
@@ -96,6 +96,11 @@ func withDefaults(c configs.Config) (configs.Config, error) {
 	if c.Roles.Has(configs.RoleAPI) {
 		cache, err := decodeCache(c)
 		whole.Cache.Options = fields(cache, err)
+		errs = append(errs, err)
+	}
+	if c.Roles.NeedDocuments() {
+		documents, err := decodeDocuments(c)
+		whole.Documents.Options = fields(documents, err)
 		errs = append(errs, err)
 	}
 	if c.Roles.Has(configs.RoleWorker) {

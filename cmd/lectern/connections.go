@@ -116,6 +116,15 @@ func connections(c configs.Config, log *slog.Logger) []connection {
 			return tryPart[ports.Cache](ctx, caches()[c.Cache.Kind], c.Cache.Options, log)
 		}})
 	}
+	if c.Roles.NeedDocuments() && c.Documents.Kind != configs.DocumentsFolder { // which connects to nothing
+		all = append(all, connection{fmt.Sprintf("documents (%s)", c.Documents.Kind), func(ctx context.Context) (string, error) {
+			who, err := tryPart[ports.Blobs](ctx, documentStores()[c.Documents.Kind], c.Documents.Options, log)
+			if err != nil {
+				err = inputError{err} // which says what to do
+			}
+			return who, err
+		}})
+	}
 	if c.Roles.Has(configs.RoleWorker) && c.Generator.Kind != configs.GeneratorOutline { // which connects to nothing
 		all = append(all, connection{fmt.Sprintf("generator (%s)", c.Generator.Kind), func(ctx context.Context) (string, error) {
 			return tryPart[ports.Generator](ctx, generators()[c.Generator.Kind], c.Generator.Options, log)
@@ -273,7 +282,7 @@ func advise(ctx context.Context, broker ports.Broker) error {
 	return nil
 }
 
-// pinger is a cache or a generator that a server stands behind.
+// pinger is a cache, a generator or a store of documents that a server stands behind.
 type pinger interface {
 	Ping(ctx context.Context) error
 }

@@ -98,7 +98,7 @@ func TestEveryGeneratorIsWired(t *testing.T) {
 	require.Contains(t, generatorKinds(), configs.Default().Generator.Kind)
 	for _, kind := range generatorKinds() {
 		c, err := configs.Load(configs.Request{
-			BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), GeneratorKinds: generatorKinds(),
+			BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DocumentKinds: documentKinds(), GeneratorKinds: generatorKinds(),
 		})
 		require.NoError(t, err)
 		c.Generator = configs.Generator{Kind: kind, Options: options[kind]}

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"lectern/adapters/fileblobs"
 	"lectern/adapters/kafkabroker"
 	"lectern/adapters/memorybroker"
 	"lectern/adapters/memorycache"
@@ -15,6 +16,8 @@ import (
 	"lectern/adapters/postgresbroker"
 	"lectern/adapters/redisbroker"
 	"lectern/adapters/rediscache"
+	"lectern/adapters/s3blobs"
+	"lectern/configs"
 )
 
 // brokerKind is what the program knows of a broker: how to read the config's
@@ -71,8 +74,8 @@ func localBrokers() []string {
 	return slices.DeleteFunc(brokerKinds(), func(kind string) bool { return !brokers()[kind].local })
 }
 
-// kind is the same of a cache and the section cache.options, and of a generator
-// and the section generator.options.
+// kind is the same of a cache and the section cache.options, of a generator and
+// the section generator.options, and of what keeps documents and documents.options.
 type kind struct {
 	decode func(options map[string]any) (any, error)
 	module func(options map[string]any) (fx.Option, error)
@@ -87,6 +90,16 @@ func caches() map[string]kind {
 }
 
 func cacheKinds() []string { return slices.Sorted(maps.Keys(caches())) }
+
+// documentStores is the registry of what keeps documents: documents.kind to store.
+func documentStores() map[string]kind {
+	return map[string]kind{
+		configs.DocumentsFolder: {decode: decoder(fileblobs.DecodeOptions), module: fileblobs.Module},
+		"s3":                    {decode: decoder(s3blobs.DecodeOptions), module: s3blobs.Module},
+	}
+}
+
+func documentKinds() []string { return slices.Sorted(maps.Keys(documentStores())) }
 
 // generators is the registry of what writes courses: generator.kind to generator.
 func generators() map[string]kind {

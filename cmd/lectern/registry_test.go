@@ -23,7 +23,7 @@ func TestEveryBrokerHasAConfigOfItsKindAndIsWired(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			require.Contains(t, configs.Names(), kind)
-			config, err := configs.Load(configs.Request{Source: kind, BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), GeneratorKinds: generatorKinds(), Use: configs.ForMigration, Environ: []string{
+			config, err := configs.Load(configs.Request{Source: kind, BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DocumentKinds: documentKinds(), GeneratorKinds: generatorKinds(), Use: configs.ForMigration, Environ: []string{
 				"LECTERN_POSTGRES__EMBEDDED=true",
 			}})
 			require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestEveryCacheIsWired(t *testing.T) {
 			t.Parallel()
 			load := func(environ ...string) (configs.Config, error) {
 				return configs.Load(configs.Request{
-					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DecodeCache: decodeCache, GeneratorKinds: generatorKinds(),
+					BrokerKinds: brokerKinds(), CacheKinds: cacheKinds(), DecodeCache: decodeCache, DocumentKinds: documentKinds(), GeneratorKinds: generatorKinds(),
 					Environ: append(environ, "LECTERN_CACHE__KIND="+kind),
 				})
 			}

@@ -82,6 +82,7 @@ func (p *program) loadConfig(use configs.Use, flags map[string]string) (configs.
 		Source: source, Environ: p.environ, Flags: set, Use: use,
 		BrokerKinds: brokerKinds(), LocalBrokers: localBrokers(), DecodeBroker: decodeBroker,
 		CacheKinds: cacheKinds(), DecodeCache: decodeCache,
+		DocumentKinds: documentKinds(), DecodeDocuments: decodeDocuments,
 		GeneratorKinds: generatorKinds(), DecodeGenerator: decodeGenerator,
 	})
 	if err != nil {

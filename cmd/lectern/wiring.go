@@ -17,7 +17,6 @@ import (
 	"go.uber.org/fx/fxevent"
 
 	"lectern/adapters/connectapi"
-	"lectern/adapters/fileblobs"
 	"lectern/adapters/postgres"
 	"lectern/adapters/textextract"
 	"lectern/adapters/watermillrelay"
@@ -48,6 +47,9 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 	}
 	// It outlives those who commit, so that their last commit is told too.
 	roles = append(roles, fx.Invoke(runNotifier))
+	if c.Roles.NeedDocuments() {
+		roles = append(roles, fx.Invoke(prepareDocuments))
+	}
 	if c.Roles.Has(configs.RoleWorker) {
 		roles = append(roles, fx.Invoke(runBackup, runWorkers, runStallWatch), needDatabase(postgres.Worker, db.worker))
 	}
@@ -64,7 +66,7 @@ func wire(c configs.Config, log *slog.Logger, db *database, l net.Listener, p *p
 
 // provide makes every part that is asked for, and runs none.
 func provide(c configs.Config, log *slog.Logger, db *database, p *parts) (fx.Option, error) {
-	options := []fx.Option{fx.Supply(c, log, db, p), fx.WithLogger(quietly), storage(), documents(), useCases()}
+	options := []fx.Option{fx.Supply(c, log, db, p), fx.WithLogger(quietly), storage(), extraction(), useCases()}
 	if c.Roles.NeedBroker() {
 		broker, err := brokerModule(c.Broker, db.addresses)
 		if err != nil {
@@ -78,6 +80,13 @@ func provide(c configs.Config, log *slog.Logger, db *database, p *parts) (fx.Opt
 			return nil, err
 		}
 		options = append(options, cache)
+	}
+	if c.Roles.NeedDocuments() {
+		documents, err := documentsModule(c)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, documents)
 	}
 	if c.Roles.Has(configs.RoleWorker) {
 		generator, err := generators()[c.Generator.Kind].module(c.Generator.Options)
@@ -133,27 +142,13 @@ func storage() fx.Option {
 	))
 }
 
-// documents keeps and reads files.
-func documents() fx.Option {
-	return fx.Module("documents", fx.Provide(
-		func(c configs.Config, lc fx.Lifecycle) (ports.Blobs, error) {
-			dir, err := dataDir(c)
-			if err != nil {
-				return nil, err
-			}
-			store, err := fileblobs.New(filepath.Join(dir, "documents"))
-			if err != nil {
-				return nil, err
-			}
-			lc.Append(fx.StopHook(store.Close))
-			return store, nil
-		},
-		func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
-			e := newExtractor(c.Documents, min(c.Workers.Concurrency, runtime.NumCPU()))
-			lc.Append(fx.StopHook(e.Close))
-			return e
-		},
-	))
+// extraction reads documents.
+func extraction() fx.Option {
+	return fx.Module("extraction", fx.Provide(func(c configs.Config, lc fx.Lifecycle) ports.Extractor {
+		e := newExtractor(c.Documents, min(c.Workers.Concurrency, runtime.NumCPU()))
+		lc.Append(fx.StopHook(e.Close))
+		return e
+	}))
 }
 
 // newExtractor makes a reader of documents, up to readers PDFs at a time. What

@@ -7,13 +7,14 @@
 //	LECTERN_TEST_REDIS       a redis:// address
 //	LECTERN_TEST_KAFKA       host:port, of Kafka 4.1
 //	LECTERN_TEST_NATS        a nats:// address, with JetStream
+//	LECTERN_TEST_S3          http://ACCESS_KEY:SECRET@HOST:PORT
 //
 // A package whose tests want servers has
 //
 //	func TestMain(m *testing.M) { stack.Main(m) }
 //
 // for Postgres, or stack.Main(m, stack.WithRedis) for Redis besides, and so on,
-// and calls Database, Redis, Kafka or NATS in its tests. Tests never skip: a
+// and calls Database, Redis, Kafka, NATS or S3 in its tests. Tests never skip: a
 // server that can't be had fails the run and says what to do. The package is for
 // tests, and imports no more of Lectern than it needs to have a server.
 package stack

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the victim ended by itself:", err)
 		os.Exit(max(code, 1))
 	}
-	stack.Main(m, stack.WithRedis, stack.WithKafka, stack.WithNATS)
+	stack.Main(m, stack.WithRedis, stack.WithKafka, stack.WithNATS, stack.WithS3)
 }
 
 func TestDatabaseIsEmptyAndOfTheOwner(t *testing.T) {

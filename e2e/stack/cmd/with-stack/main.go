@@ -23,7 +23,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "with-stack: no command: with-stack -- COMMAND [ARGUMENT...]")
 		os.Exit(2)
 	}
-	code, err := stack.Run(context.Background(), command, stack.WithRedis, stack.WithKafka, stack.WithNATS)
+	code, err := stack.Run(context.Background(), command, stack.WithRedis, stack.WithKafka, stack.WithNATS, stack.WithS3)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "with-stack:", err)
 		os.Exit(max(code, 1))
