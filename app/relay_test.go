@@ -271,7 +271,7 @@ func TestALongBatchKeepsItsLease(t *testing.T) {
 type slowlyDown struct{ *broker }
 
 func (b slowlyDown) Publish(_ string, msgs ...*message.Message) error {
-	time.Sleep(10 * time.Second) // of the bubble
+	<-time.After(10 * time.Second) // of the bubble
 	return ports.NewPublishError(ports.Unavailable, errors.New("down"), msgs...)
 }
 
@@ -290,7 +290,7 @@ func TestARelayWhoseBrokerIsDownIsAlive(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- relay.Run(ctx) }()
 			for range 600 {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				require.True(t, relay.Alive())
 			}
 			cancel()
