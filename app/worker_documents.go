@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func (w *Workers) processDocument(ctx context.Context, d domain.Delivery, c doma
 	if err != nil {
 		return domain.Step{}, err
 	}
-	result, err := w.readDocument(ctx, doc)
+	result, err := w.readDocument(ctx, d, doc)
 	if err != nil {
 		return domain.Step{}, err
 	}
@@ -40,11 +41,11 @@ func (w *Workers) documentOf(ctx context.Context, d domain.Delivery) (domain.Doc
 
 // readDocument returns what a document holds, or that it can't be read. Its
 // error is one that may pass.
-func (w *Workers) readDocument(ctx context.Context, doc domain.Document) (domain.DocumentResult, error) {
+func (w *Workers) readDocument(ctx context.Context, d domain.Delivery, doc domain.Document) (domain.DocumentResult, error) {
 	content, err := w.Blobs.Get(ctx, doc.BlobKey)
 	var text domain.Text
 	if err == nil {
-		text, err = w.Extractor.Extract(ctx, doc.Format, content)
+		text, err = w.extract(ctx, d, doc.Format, content)
 	}
 	var refused *domain.Error
 	switch {
@@ -57,6 +58,18 @@ func (w *Workers) readDocument(ctx context.Context, doc domain.Document) (domain
 		ID: doc.ID, Status: domain.DocumentProcessed, Text: &text,
 		Chunks: domain.Chunks(text, domain.ChunkWords, domain.ChunkOverlap),
 	}, nil
+}
+
+// extract reads a text. A document that breaks the reader is one that can't be
+// read, and takes no course along.
+func (w *Workers) extract(ctx context.Context, d domain.Delivery, format domain.Format, content []byte) (text domain.Text, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.panicked(ctx, d, r)
+			err = domain.Errorf(domain.ReasonDocumentUnreadable, "the reader broke on it: save it anew, or as another format")
+		}
+	}()
+	return w.Extractor.Extract(ctx, format, content)
 }
 
 // onward is how a course goes on after a stage: through complete to the next
@@ -84,7 +97,7 @@ func (w *Workers) readable(ctx context.Context, courseID uuid.UUID) ([]domain.Do
 		if d.Status == domain.DocumentProcessed && d.Text != nil {
 			good = append(good, d)
 		} else {
-			bad = append(bad, fmt.Sprintf("%s (%s)", d.Name, d.Error))
+			bad = append(bad, fmt.Sprintf("%s (%s)", d.Name, cmp.Or(d.Error, "not read yet: begin with document-processing")))
 		}
 	}
 	if len(good) == 0 && len(bad) > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -178,15 +179,30 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 // attempt runs a stage's work within its time. A panic in it is an error of
 // this job, not the end of the process.
 func (w *Workers) attempt(ctx context.Context, d domain.Delivery, c domain.Course) (step domain.Step, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.Config.JobTimeout)
+	late := fmt.Errorf("it took longer than workers.job_timeout (%s)", w.Config.JobTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, w.Config.JobTimeout, late)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
-			w.Log.ErrorContext(ctx, "job panicked", "course", d.CourseID, "job", d.OutboxID, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("do job: panic: %v", r)
+			w.panicked(ctx, d, r)
+			err = errors.New("a fault of the program, which its log tells of")
 		}
 	}()
-	return w.stages[d.Queue](ctx, d, c)
+	step, err = w.stages[d.Queue](ctx, d, c)
+	if err != nil && errors.Is(context.Cause(ctx), late) {
+		err = late
+	}
+	return step, err
+}
+
+// panicked logs where a panic was. Its value is told only where it can't quote a
+// document.
+func (w *Workers) panicked(ctx context.Context, d domain.Delivery, value any) {
+	told := fmt.Sprintf("%T", value)
+	if fault, ok := value.(runtime.Error); ok {
+		told = fault.Error()
+	}
+	w.Log.ErrorContext(ctx, "job panicked", "course", d.CourseID, "job", d.OutboxID, "panic", told, "stack", string(debug.Stack()))
 }
 
 // failure makes the step of a failed attempt, with what was done before it

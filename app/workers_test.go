@@ -114,6 +114,21 @@ func (e extractor) Extract(context.Context, domain.Format, []byte) (domain.Text,
 	return e.text, e.err
 }
 
+// breakingReader is one that a document breaks.
+type breakingReader struct{ extractor }
+
+func (breakingReader) Extract(context.Context, domain.Format, []byte) (domain.Text, error) {
+	panic("slice bounds out of range")
+}
+
+// slow is a generator that takes all the time there is.
+type slow struct{ generator }
+
+func (slow) Analyze(ctx context.Context, _ domain.Course, _ []domain.Document, _ *domain.Usage) (domain.Analysis, error) {
+	<-ctx.Done()
+	return domain.Analysis{}, ctx.Err()
+}
+
 // generator answers every stage with what it was given.
 type generator struct {
 	analyze func() (domain.Analysis, error)
@@ -316,7 +331,25 @@ func TestPanicInAJobIsAFailedAttempt(t *testing.T) {
 	w := newWorkshop()
 	w.deps.Generator = generator{analyze: func() (domain.Analysis, error) { panic("boom") }}
 	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
-	require.Contains(t, w.only(t).Retry.Reason, "boom")
+	require.Equal(t, "a fault of the program, which its log tells of", w.only(t).Retry.Reason)
+}
+
+func TestADocumentThatBreaksItsReaderIsRecordedAndTheStageGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Extractor = breakingReader{}
+	require.True(t, w.deliver(t, domain.QueueDocumentProcessing, domain.JobData{DocumentID: w.document()}, 0))
+	require.Equal(t, domain.DocumentFailed, w.only(t).Documents[0].Status)
+	require.Contains(t, w.only(t).Documents[0].Error, "save it anew")
+}
+
+func TestAJobThatTakesTooLongSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop()
+	w.deps.Config.JobTimeout = time.Millisecond
+	w.deps.Generator = slow{}
+	require.True(t, w.deliver(t, domain.QueueStructureAnalysis, domain.JobData{}, 0))
+	require.Equal(t, "it took longer than workers.job_timeout (1ms)", w.only(t).Retry.Reason)
 }
 
 func TestInvalidCourseIsNeverStored(t *testing.T) {

@@ -91,7 +91,7 @@ func (e *endpoint) refusal(res *http.Response) *fault {
 	case said.is("insufficient_quota") || code == http.StatusPaymentRequired:
 		return rejected(fmt.Errorf("%s: the account there has no credit left", status))
 	case passes(code):
-		return &fault{failure: ports.GeneratorUnavailable, after: retryAfter(res.Header), unasked: true, err: errors.New(status)}
+		return &fault{failure: ports.GeneratorUnavailable, after: retryAfter(res.Header), unasked: unasked(res.StatusCode), err: errors.New(status)}
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return rejected(fmt.Errorf("%s: check generator.options.api_key or api_key_file, and what the key may do", status))
 	case said.is("content_filter") || said.is("content_policy_violation"):
@@ -111,6 +111,12 @@ func (e *endpoint) refusal(res *http.Response) *fault {
 // passes tells the statuses after which the same request may succeed.
 func passes(code int) bool {
 	return slices.Contains([]int{408, 409, 425, 429}, code) || code >= 500 && code != http.StatusNotImplemented
+}
+
+// unasked tells what is answered before a model is asked. Any other failure may
+// have come after it, when what it did is paid for.
+func unasked(code int) bool {
+	return slices.Contains([]int{http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusServiceUnavailable}, code)
 }
 
 // refusalBody is what an endpoint says about a request that it refused.

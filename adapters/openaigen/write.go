@@ -2,6 +2,7 @@ package openaigen
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"unicode/utf8"
 
@@ -30,23 +31,35 @@ func (s *session) write(ctx context.Context, c domain.Course, a domain.Analysis,
 	lessons := make([]domain.Lesson, a.TotalLessons)
 	calls, ctx := errgroup.WithContext(ctx)
 	calls.SetLimit(s.opts.Concurrency)
-	calls.Go(func() error {
-		var err error
+	calls.Go(guarded(func() (err error) {
 		frame, err = w.frame(ctx)
 		return err
-	})
+	}))
 	for _, b := range batches(a) {
-		calls.Go(func() error {
+		calls.Go(guarded(func() error {
 			written, err := w.lessons(ctx, b)
 			copy(lessons[b.first:], written)
 			return err
-		})
+		}))
 	}
 	if err := calls.Wait(); err != nil {
 		return domain.Structure{}, err
 	}
 	whole := join(frame, lessons)
 	return whole, whole.Validate()
+}
+
+// guarded makes a panic an error: nobody could recover from it in another
+// goroutine, and it would end the process.
+func guarded(call func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("a fault of the generator: %T", r)
+			}
+		}()
+		return call()
+	}
 }
 
 // batch is lessons of a section that are written together.

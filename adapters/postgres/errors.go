@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -56,14 +58,17 @@ func asDomain(err error) error {
 	return err
 }
 
-// unavailable marks a failure to reach the server; a cancelled context stays
-// what it is.
+// unavailable marks a failure to reach the server, and a connection that broke
+// before the answer came, when nobody knows what was done; a cancelled context
+// stays what it is.
 func unavailable(err error) error {
 	var connect *pgconn.ConnectError
+	var network net.Error
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if errors.As(err, &connect) || pgconn.SafeToRetry(err) {
+	broken := errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if broken || errors.As(err, &connect) || pgconn.SafeToRetry(err) {
 		return &domain.Error{Reason: domain.ReasonUnavailable, Message: "the database can't be reached: try again", Err: err}
 	}
 	return err

@@ -68,6 +68,31 @@ func TestRedeliveredJobIsADuplicateAndChangesNothing(t *testing.T) {
 	require.JSONEq(t, `{"lessons": 10}`, string(b.reload(t, c).Metadata))
 }
 
+// Nobody knows whether it was committed: to ask again is safe, by the inbox, and to
+// take it for a refusal would fail the course.
+func TestAConnectionThatBreaksInMidStepIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	e := b.start(t, c, domain.StateStage5Init, job(t, domain.QueueStructureGeneration, c.ID))[0]
+	b.begin(t, e)
+	dsn, proxy := through(t, b.db.Worker)
+	steps := postgres.NewSteps(open(t, dsn), "workers")
+	tx, err := connect(t, b.db.Superuser).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `select lectern.lock_course($1)`, c.ID)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := steps.Advance(t.Context(), domain.Step{Job: delivery(e)})
+		ended <- err
+	}()
+	b.awaitWaiters(t, 1)
+	proxy.Sever()
+	require.Equal(t, domain.ReasonUnavailable, domain.ReasonOf(within(t, "the end", ended)))
+	require.NoError(t, tx.Rollback(t.Context()))
+}
+
 func TestResultCommittedTwiceInARunningStageCountsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
