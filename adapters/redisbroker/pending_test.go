@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -270,6 +271,10 @@ func TestWhatAConsumerOwnsWithoutKnowingComesAfterALostConnection(t *testing.T) 
 	s.publish(t, 1)
 	require.True(t, receive(t, msgs).Ack())
 	me := s.consumers(t)[0]
+	require.Eventually(t, func() bool { // it reads again: of a connection that it does not use it would not miss a thing
+		info, err := s.outside.Info(t.Context(), "clients").Result()
+		return err == nil && strings.Contains(info, "blocked_clients:1\r")
+	}, 20*time.Second, time.Millisecond)
 	_, err := s.outside.TxPipelined(t.Context(), func(pipe redis.Pipeliner) error {
 		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: prefix + "topic", Values: fields(t, jobs(1)[0])})
 		pipe.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "group", Consumer: me, Streams: []string{prefix + "topic", ">"}, Block: -1})
