@@ -73,10 +73,7 @@ func (s *subscription) close(ids []int32) []*partition {
 		parts = append(parts, p)
 	}
 	s.changes()
-	// What was full is not any more, and nobody takes from what is gone.
-	if s.fresh < prefetch {
-		s.signalSpace()
-	}
+	s.signalSpace() // what filled it is gone, and nobody will take it
 	return parts
 }
 

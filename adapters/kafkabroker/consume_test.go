@@ -245,3 +245,8 @@ func TestAGroupIsPreparedForATopicWhileItConsumesAnother(t *testing.T) {
 		require.Len(t, g.Members, 1, g.Group)
 	}
 }
+
+func TestALostPartitionLeavesSpaceToPollFor(t *testing.T) {
+	t.Parallel()
+	require.True(t, kafkabroker.TellsOfSpace(t.Context()))
+}

@@ -1,6 +1,7 @@
 package kafkabroker
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -28,6 +29,18 @@ func (o Options) GroupName(group, topic string) string { return o.groupName(grou
 
 // MaxHeldBack is maxHeldBack.
 const MaxHeldBack = maxHeldBack
+
+// TellsOfSpace reports whether whoever polls, and waits since as many records as
+// it may have are queued, is told when their partition is lost.
+func TellsOfSpace(ctx context.Context) bool {
+	p := newPartition(ctx, 0)
+	p.fresh = make([]*delivery, prefetch)
+	s := &subscription{
+		parts: map[int32]*partition{0: p}, fresh: prefetch, changed: make(chan struct{}), space: make(chan struct{}, 1),
+	}
+	s.close([]int32{0})
+	return len(s.space) > 0 && s.fresh == 0
+}
 
 // Member is what a consumer of a group claims when partitions are spread.
 type Member struct {
