@@ -52,23 +52,29 @@ func cachedRedis(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	program := filepath.Join(dir, entry)
+	return program, fetchOnce(ctx, program, func(ctx context.Context) error { return fetchRedis(ctx, entry, program) })
+}
+
+// fetchOnce has a program fetched into the cache unless it is there. Processes
+// that do so at once fetch once.
+func fetchOnce(ctx context.Context, program string, fetch func(context.Context) error) error {
 	if exists(program) {
-		return program, nil
+		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make cache folder: %w", err)
+	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {
+		return fmt.Errorf("make cache folder: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	unlock, err := lockFile(ctx, program+".lock")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
 	if exists(program) {
-		return program, nil
+		return nil
 	}
-	return program, fetchRedis(ctx, entry, program)
+	return fetch(ctx)
 }
 
 // redisEntry names the program for this system inside of the artifact.

@@ -25,23 +25,7 @@ func s3Program(ctx context.Context) (string, error) {
 	}
 	dir := filepath.Join(cache, "lectern", "versitygw-"+s3Version)
 	program := filepath.Join(dir, filepath.Base(s3Module))
-	if exists(program) {
-		return program, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make cache folder: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	unlock, err := lockFile(ctx, program+".lock")
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if exists(program) {
-		return program, nil
-	}
-	return program, buildS3(ctx, dir)
+	return program, fetchOnce(ctx, program, func(ctx context.Context) error { return buildS3(ctx, dir) })
 }
 
 // buildS3 has the go command install the program, which it does as a whole.
