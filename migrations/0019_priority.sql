@@ -105,6 +105,10 @@ $$;
 -- told by suspect_upto, which is above 0 while there is either.
 alter table leases add column suspects uuid[] not null default '{}';
 
+-- Under which token an entry was sent alone. Only the death of who had that one
+-- is its death.
+alter table leases add column alone_token bigint;
+
 -- As in 0015, but what the dead holder may have raised is suspect too.
 -- +goose StatementBegin
 create or replace function take_leases(p_holder text, p_ttl interval, p_most integer, p_batch integer) returns void
@@ -139,7 +143,7 @@ begin
     update leases l set
       holder = p_holder, token = l.token + 1, expires_at = now() + p_ttl, suspect_upto = greatest(l.suspect_upto, upto),
       suspects = array(select unnest(l.suspects) union select unnest(r.ids) from raised r where r.partition = l.partition),
-      crashes = l.crashes + (free.holder is not null and exists (
+      crashes = l.crashes + (free.holder is not null and l.alone_token = l.token and exists (
         select from job_outbox o where o.outbox_id = l.alone and o.processed_at is null and o.dead_at is null))::integer
     where l.partition = any (free.partitions);
   end loop;
@@ -179,9 +183,22 @@ begin
     where l.partition = mine.partition and l.token = mine.token and l.suspect_upto > 0;
     return;
   end if;
-  update leases l set alone = suspect.outbox_id, crashes = suspect.crashes where l.partition = suspect.partition;
+  update leases l set alone = suspect.outbox_id, alone_token = l.token, crashes = suspect.crashes where l.partition = suspect.partition;
   return query select suspect.outbox_id::uuid, suspect.crashes;
 end
+$$;
+-- +goose StatementEnd
+
+-- As in 0015, for what these tokens have sent: what others had in hand when they
+-- died is not theirs to acquit.
+-- +goose StatementBegin
+create or replace function acquit_alone(p_partitions smallint[], p_tokens bigint[]) returns void
+language sql security definer
+set search_path = lectern, pg_temp
+as $$
+  update leases l set alone = null, crashes = 0
+  from unnest(p_partitions, p_tokens) as mine (partition, token)
+  where l.partition = mine.partition and l.token = mine.token and l.alone is not null and l.alone_token = l.token
 $$;
 -- +goose StatementEnd
 
@@ -194,4 +211,4 @@ set local search_path = lectern, pg_temp;
 drop function raise_courses(integer[], bigint, integer);
 drop function any_urgent(bigint);
 drop index job_outbox_urgent;
-alter table leases drop column suspects;
+alter table leases drop column suspects, drop column alone_token;
