@@ -38,7 +38,7 @@ func (s *CourseService) changeState(
 	}
 	state, err := s.Commands.ChangeState(ctx, c)
 	if err == nil {
-		s.Signals.happened(c.CourseID)
+		s.Signals.Happened(c.CourseID)
 	}
 	return state, err
 }

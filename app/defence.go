@@ -106,7 +106,7 @@ func (f *Defence) record(ctx context.Context, layer Layer, d domain.Delivery, ou
 	log := f.log.With("layer", layer, "queue", d.Queue, "course", d.CourseID, "job", d.OutboxID)
 	switch outcome {
 	case DefenceInitialized:
-		f.signals.happened(d.CourseID)
+		f.signals.Happened(d.CourseID)
 		log.InfoContext(ctx, "course initialized for a job that came past the API", "state", d.Queue.InitialState())
 	case DefenceSkipped:
 		log.DebugContext(ctx, "course not initialized for a job", "reason", reason)

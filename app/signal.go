@@ -86,11 +86,8 @@ func (s Signals) committed(courses ...uuid.UUID) {
 	s.news.add(true, courses)
 }
 
-// Happened is happened for parts that have no Signals of their own.
-func (s Signals) Happened(courses ...uuid.UUID) { s.happened(courses...) }
-
-// happened tells that a transaction with events of these courses is done.
-func (s Signals) happened(courses ...uuid.UUID) {
+// Happened tells that a transaction with events of these courses is done.
+func (s Signals) Happened(courses ...uuid.UUID) {
 	s.Events.Notify(courses...)
 	s.news.add(false, courses)
 }

@@ -73,7 +73,7 @@ func (s *StallWatch) look(ctx context.Context, fail bool) error {
 		for _, course := range failed {
 			s.Log.ErrorContext(ctx, "course failed: it stood still", "course", course, "after", s.After)
 		}
-		s.Signals.happened(failed...)
+		s.Signals.Happened(failed...)
 		fail = len(failed) == stallBatch
 	}
 	return nil

@@ -124,7 +124,7 @@ func (w *Workers) do(ctx context.Context, d domain.Delivery) (domain.Verdict, er
 	if err != nil || verdict != domain.VerdictWork {
 		return verdict, err
 	}
-	w.Signals.happened(d.CourseID)
+	w.Signals.Happened(d.CourseID)
 
 	step, err := w.attempt(ctx, d, course)
 	if err != nil {
@@ -171,7 +171,7 @@ func (w *Workers) commit(ctx context.Context, step domain.Step) (domain.Verdict,
 	case step.Retry != nil || len(step.OnLast.Jobs) > 0: // which this job may have been
 		w.Signals.committed(step.Job.CourseID)
 	default:
-		w.Signals.happened(step.Job.CourseID)
+		w.Signals.Happened(step.Job.CourseID)
 	}
 	return verdict, err
 }
