@@ -63,3 +63,13 @@ func TestPartOfAnAnswerIsAnError(t *testing.T) {
 	_, _, err := postgres.DecodeAnswer([]byte(written + "]"))
 	require.Error(t, err)
 }
+
+func TestTheDatabasesOwnAnswerNeedsNoEncodingJSON(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.course(t)
+	b.start(t, c, domain.StateStage4Init, job(t, domain.QueueStructureAnalysis, c.ID))
+	answers := list(t, connect(t, b.db.Superuser), `select result::text from lectern.idempotency_keys where entity_id = $1 and result ? 'fsmState'`, c.ID)
+	require.Len(t, answers, 1)
+	require.True(t, postgres.ScansAnswer([]byte(answers[0])), answers[0])
+}
